@@ -1,0 +1,1 @@
+"""Anakinra: starting dose, titration and weaning."""

@@ -1,0 +1,44 @@
+"""Numbers that are arithmetic, not medicine: the only plain numbers that `app.clinical` may hold in code.
+
+Everything clinical (thresholds, doses, factors, counts) stands in the rule files; a test holds that.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from typing import Final
+
+HOURS_PER_DAY: Final = 24
+DAYS_PER_WEEK: Final = 7
+MONTHS_PER_YEAR: Final = 12
+DAYS_PER_YEAR: Final = Decimal("365.25")
+MINUTES_PER_HOUR: Final = 60
+PERCENT: Final = Decimal(100)
+# A JSON number is a double: 15 significant digits are what it holds for certain, so every comparison at a bound is
+# made there. A tie at the sixteenth digit is binary noise (1.1 x 101 against 111.1), not a clinical difference.
+SIGNIFICANT_DIGITS: Final = 15
+
+_AT_15_DIGITS: Final = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
+
+
+def exact(value: float | Decimal) -> Decimal:
+    """Return the decimal number that was written, not its binary neighbour: 0.1 is 0.1."""
+    return value if isinstance(value, Decimal) else Decimal(repr(value))
+
+
+def significant(value: Decimal) -> Decimal:
+    """Round to 15 significant digits, where values are compared with bounds."""
+    return _AT_15_DIGITS.plus(value)
+
+
+def rounded(value: Decimal, step: Decimal) -> Decimal:
+    """Round half up to a multiple of `step` (step 0.01: two decimals; step 5: the nearest five)."""
+    return (value / step).quantize(Decimal(1), rounding=ROUND_HALF_UP) * step
+
+
+def plain(value: Decimal) -> str:
+    """Write a decimal for people: no exponent, no trailing zeros ("62.5", "200", "0")."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text

@@ -1,0 +1,1 @@
+"""CTCAE grading: one record, and many in columns."""

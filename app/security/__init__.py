@@ -1,0 +1,1 @@
+"""Callers, keys, tokens, tenants and the audit trail. Not yet furnished."""
