@@ -1,31 +1,99 @@
-"""The shape of an analyte in a rule file: its units, their exact conversion, its codes and plausible range."""
+"""The shape of analytes in a rule file: their names, units with exact conversion, and believable ranges."""
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
 from app.clinical.rulebook.model import Number, RuleModel, Slug
+
+ONE = Decimal(1)
+Factor = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+Loinc = Annotated[str, Field(pattern=r"^[0-9]{1,7}-[0-9]$")]
+
+
+class Span(RuleModel):
+    """From `low` to `high`, both inclusive, in the canonical unit."""
+
+    low: Number
+    high: Number
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} lies above high {self.high}")
+        return self
 
 
 class UnitRule(RuleModel):
-    """One unit of an analyte: canonical value = sent value x factor."""
+    """One unit (UCUM code where there is one) and how senders spell it.
 
-    code: str
-    factor: Number
-    aliases: tuple[str, ...] = ()
+    `as_printed` spellings are matched to the letter; `spelling` ones also without spaces and with harmless changes of case.
+    """
+
+    code: str = Field(min_length=1)
+    spelling: tuple[str, ...] = ()
+    note: str | None = None
+
+
+class AnalyteUnit(RuleModel):
+    """A unit in which an analyte may come: canonical value = value x multiply / divide."""
+
+    code: str = Field(min_length=1)
+    multiply: Factor = ONE
+    divide: Factor = ONE
+    source: Slug | None = None
+    spelling: tuple[str, ...] = ()
+
+
+class CautionRule(RuleModel):
+    """A likely slip: when the number lies strictly between `above` and `below`, the answer carries this warning."""
+
+    code: Slug
+    message: str = Field(min_length=1)
+    of: Literal["value", "lower_limit", "upper_limit"] = "value"
+    above: Number | None = None
+    below: Number | None = None
+    source: Slug
 
 
 class AnalyteRule(RuleModel):
-    """One analyte: how it is named, in which units it may come, and which values are believable."""
+    """One analyte: how it is named, in which units it may come, and which values are believable.
+
+    `possible` bounds what can be at all, `plausible` what is taken without an override, `usual` what is answered
+    without a warning. `field` is a request field that holds this analyte in its canonical unit (`creatinine_mg_dl`).
+    """
 
     slug: Slug
-    label: str
+    label: str = Field(min_length=1)
     canonical: str
     source: Slug
-    loinc: tuple[str, ...] = ()
-    unit: tuple[UnitRule, ...]
-    possible_low: Number
-    possible_high: Number
-    plausible_low: Number
-    plausible_high: Number
-    usual_low: Number | None = None
-    usual_high: Number | None = None
+    loinc: tuple[Loinc, ...] = ()
+    also_called: tuple[str, ...] = ()
+    field: str | None = None
+    unit: tuple[AnalyteUnit, ...] = Field(min_length=1)
+    possible: Span
+    plausible: Span
+    usual: Span
+    caution: tuple[CautionRule, ...] = ()
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        canonical = [u for u in self.unit if u.code == self.canonical]
+        if len(canonical) != 1 or canonical[0].multiply != canonical[0].divide:
+            raise ValueError(f"analyte {self.slug!r}: the canonical unit must stand once among its units, with factor 1")
+        spans = (self.usual, self.plausible, self.possible)
+        if any(a.low < b.low or a.high > b.high for a, b in zip(spans, spans[1:], strict=False)):
+            raise ValueError(f"analyte {self.slug!r}: usual must lie within plausible, and plausible within possible")
+        return self
+
+
+class AmbiguousName(RuleModel):
+    """A name or LOINC code that could mean several analytes: it is refused, with the choices."""
+
+    name: tuple[str, ...] = Field(min_length=1)
+    choice: tuple[Slug, ...] = Field(min_length=1)
+    message: str = Field(min_length=1)

@@ -1,0 +1,51 @@
+# Everything a newcomer needs: `make run` and `make test` do all the set-up themselves.
+PORT ?= 8000
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+UV = $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check format openapi bench clean
+
+help:  ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## make .venv from uv.lock (bootstraps uv by pip where it is missing)
+
+$(STAMP): uv.lock pyproject.toml
+	@command -v uv >/dev/null 2>&1 || [ -x .uv/bin/uv ] || \
+		{ echo "installing uv into .uv ..."; $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet "uv>=0.9"; }
+	$(UV) sync --locked --compile-bytecode --python $(PYTHON)
+	@touch $@
+
+run: install  ## start the service on 127.0.0.1 (PORT=8000)
+	@if [ -f alembic.ini ]; then $(BIN)/alembic upgrade head; fi
+	exec $(BIN)/defervesce serve --host 127.0.0.1 --port $(PORT)
+
+test: install  ## run all tests, with the branch coverage of app/clinical held at 100 %
+	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+check: install  ## linters, types, house rules, dependencies, drift of openapi.yaml
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry app
+	$(BIN)/defervesce openapi --check openapi.yaml
+
+format: install  ## format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+openapi: install  ## write openapi.yaml from the app
+	$(BIN)/defervesce openapi --output openapi.yaml
+
+bench: install  ## measure; prints ratios and writes bench/results.md
+	$(BIN)/python -m bench
+
+clean:  ## remove what the targets made
+	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

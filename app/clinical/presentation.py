@@ -1,0 +1,153 @@
+"""What is known of a child at presentation: the phenotype request, by system. Absent and null both mean unknown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.clinical.quantities import LabMeasurement
+
+
+class Part(BaseModel):
+    """Base of the request's parts: frozen, strict, no unknown fields, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Fact = Annotated[bool | None, Field(description="true, false, or null for unknown")]
+
+
+class Fever(Part):
+    """Fever as measured or reported."""
+
+    maximum_celsius: float | None = Field(default=None, description="Highest temperature, degrees Celsius")
+    duration_hours: float | None = Field(default=None, description="How long the fever has lasted, hours")
+    subjective: Fact = Field(default=None, description="Fever reported but not measured")
+
+
+class KawasakiSigns(Part):
+    """The five principal features of Kawasaki disease."""
+
+    conjunctival_injection: Fact = Field(default=None, description="Bilateral bulbar injection without exudate")
+    oral_changes: Fact = Field(default=None, description="Red or cracked lips, strawberry tongue, red oral mucosa")
+    rash: Fact = Field(default=None, description="Maculopapular, diffuse erythroderma or erythema-multiforme-like")
+    extremity_changes: Fact = Field(
+        default=None, description="Red or swollen hands and feet, or peeling around the nails"
+    )
+    cervical_lymphadenopathy: Fact = Field(default=None, description="A cervical node of at least 1.5 cm")
+
+
+class Echocardiogram(Part):
+    """The first echocardiogram."""
+
+    lvef_percent: float | None = Field(default=None, description="Left ventricular ejection fraction, %")
+    lad_z: float | None = Field(default=None, description="Z-score of the left anterior descending artery")
+    rca_z: float | None = Field(default=None, description="Z-score of the right coronary artery")
+    lad_mm: float | None = Field(default=None, description="Inner diameter of the LAD, mm")
+    rca_mm: float | None = Field(default=None, description="Inner diameter of the RCA, mm")
+    lad_z_previous: float | None = Field(default=None, description="LAD Z-score on an earlier echocardiogram")
+    rca_z_previous: float | None = Field(default=None, description="RCA Z-score on an earlier echocardiogram")
+    z_score_formula: Literal["boston", "dallaire", "phn", "lopez", "other"] | None = Field(
+        default=None, description="Formula behind the Z-scores: they differ"
+    )
+    coronary_aneurysm: Fact = Field(default=None, description="A coronary aneurysm was seen")
+    mitral_regurgitation: Fact = Field(default=None, description="Mitral regurgitation was seen")
+    pericardial_effusion: Fact = Field(default=None, description="A pericardial effusion was seen")
+    ap4_strain_percent: float | None = Field(
+        default=None, description="Apical four-chamber longitudinal strain, % (negative; more negative is better)"
+    )
+
+
+Agent = Literal[
+    "epinephrine",
+    "norepinephrine",
+    "dopamine",
+    "dobutamine",
+    "milrinone",
+    "vasopressin",
+    "phenylephrine",
+    "terlipressin",
+    "angiotensin_ii",
+    "levosimendan",
+]
+
+
+class VasoactiveInfusion(Part):
+    """One vasoactive infusion at its rate."""
+
+    agent: Agent
+    rate: float | None = Field(
+        default=None, description="ug/kg/min, but vasopressin units/kg/min; null = running, rate unknown"
+    )
+
+
+class Hemodynamics(Part):
+    """Blood pressure, fluids and vasoactive support. A stated fact outranks what the numbers say."""
+
+    systolic_bp_mmhg: float | None = Field(default=None, description="Lowest systolic blood pressure, mmHg")
+    baseline_systolic_bp_mmhg: float | None = Field(default=None, description="The child's usual systolic pressure")
+    hypotension: Fact = Field(default=None, description="Hypotension for age, as the clinician states it")
+    poor_perfusion: Fact = Field(default=None, description="Clinical signs of poor perfusion")
+    fluid_bolus_ml_kg: float | None = Field(default=None, description="Isotonic bolus given so far, mL/kg")
+    fluid_refractory: Fact = Field(default=None, description="Hypotension persists despite fluid, as stated")
+    vasoactive_infusions: tuple[VasoactiveInfusion, ...] | None = Field(
+        default=None, max_length=20, description="Infusions now running; [] = none, null = unknown"
+    )
+    vasoactive_support: Fact = Field(default=None, description="Needs vasoactive support, as stated")
+    shock_documented: Fact = Field(default=None, description="A clinician has documented shock")
+
+
+class OrganInvolvement(Part):
+    """Organ systems that are involved, as the clinician states it."""
+
+    cardiac: Fact = None
+    renal: Fact = None
+    respiratory: Fact = None
+    hematologic: Fact = None
+    gastrointestinal: Fact = None
+    mucocutaneous: Fact = None
+    neurologic: Fact = None
+
+
+class SarsCov2(Part):
+    """Evidence of SARS-CoV-2 infection or exposure."""
+
+    pcr_positive: Fact = Field(default=None, description="A molecular test was positive")
+    antigen_positive: Fact = Field(default=None, description="An antigen test was positive")
+    serology_positive: Fact = Field(default=None, description="Antibodies were found")
+    days_before_admission: float | None = Field(
+        default=None, description="Days from the positive molecular or antigen specimen to admission"
+    )
+    exposure_days_before_onset: float | None = Field(
+        default=None, description="Days from COVID-19 exposure to the onset of symptoms"
+    )
+    exposure_days_before_admission: float | None = Field(
+        default=None, description="Days from contact with a confirmed or probable case to admission"
+    )
+    exposure: Fact = Field(default=None, description="COVID-19 exposure or contact, time not given")
+
+
+class Presentation(Part):
+    """Everything the phenotype needs. Only the age is required; what is absent stays unknown."""
+
+    age_years: float = Field(description="Age, years (0.5 = six months)")
+    sex: Literal["male", "female"] | None = None
+    weight_kg: float | None = Field(default=None, description="Weight, kg")
+    height_cm: float | None = Field(default=None, description="Height, cm")
+    hospitalized: Fact = Field(default=None, description="The illness needs or needed a stay in hospital")
+    died: Fact = Field(default=None, description="The child has died of it")
+    death_certificate_names_mis: Fact = Field(
+        default=None, description="The death certificate lists MIS as underlying or significant contributing cause"
+    )
+    alternative_diagnosis: Fact = Field(default=None, description="Another diagnosis is more plausible")
+    fever: Fever = Fever()
+    kawasaki_signs: KawasakiSigns = KawasakiSigns()
+    echocardiogram: Echocardiogram = Echocardiogram()
+    hemodynamics: Hemodynamics = Hemodynamics()
+    organ_involvement: OrganInvolvement = OrganInvolvement()
+    sars_cov_2: SarsCov2 = SarsCov2()
+    labs: tuple[LabMeasurement, ...] = Field(default=(), max_length=200, description="Laboratory values")
+    override_plausibility: bool = Field(
+        default=False, description="Accept values outside the plausible (not the possible) range"
+    )
