@@ -16,7 +16,7 @@ COPY app ./app
 RUN /opt/uv/bin/uv sync --locked --no-dev --no-editable --compile-bytecode
 
 FROM ${PYTHON_IMAGE}
-ARG GIT_SHA=unknown
+ARG GIT_SHA=
 LABEL org.opencontainers.image.title="Defervesce" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${GIT_SHA}"

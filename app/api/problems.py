@@ -14,7 +14,6 @@ A problem repeats no value that was sent: only names, pointers, ranges and units
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from app.api.kinds import BY_STATUS, INTERNAL, NOT_FOUND, VALIDATION, Kind
 from app.api.reply import Reply
 from app.clinical.refusal import InputError, RefusedInputError
 
@@ -31,127 +31,7 @@ PROBLEM_JSON: Final = b"application/problem+json"
 LISTED_ERRORS: Final = 50
 _LONGEST_POINTER: Final = 256
 _LONGEST_INSTANCE: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A stable problem type: its slug is the last part of `type`, and `GET /problems/{slug}` explains it."""
-
-    slug: str
-    status: int
-    title: str
-    meaning: str
-    remedy: str
-
-    @property
-    def type(self) -> str:
-        """The `type` member: a URI reference that this service resolves itself."""
-        return f"/problems/{self.slug}"
-
-
-MALFORMED: Final = Kind(
-    "malformed-json",
-    400,
-    "The body is not JSON",
-    "The body is empty, is not UTF-8, is not well-formed JSON, or is nested too deep.",
-    "Send one well-formed JSON value in UTF-8 without a byte order mark.",
-)
-BAD_REQUEST: Final = Kind(
-    "bad-request",
-    400,
-    "The request cannot be read",
-    "The request breaks HTTP itself.",
-    "Send a well-formed HTTP request.",
-)
-ORIGIN_REFUSED: Final = Kind(
-    "origin-refused",
-    403,
-    "This origin may not call from a browser",
-    "The browser's origin is not on this service's allow-list.",
-    "Ask the operator to add the origin to DEFERVESCE_CORS_ORIGINS.",
-)
-NOT_FOUND: Final = Kind(
-    "not-found",
-    404,
-    "Nothing is here",
-    "No operation has this path, or nothing has this name.",
-    "See /docs for the paths; lists name what exists.",
-)
-METHOD_NOT_ALLOWED: Final = Kind(
-    "method-not-allowed",
-    405,
-    "The path does not take this method",
-    "The path exists; the Allow header names its methods.",
-    "Use a method from the Allow header.",
-)
-NOT_ACCEPTABLE: Final = Kind(
-    "not-acceptable",
-    406,
-    "No answer in an acceptable format",
-    "The Accept header leaves out every format this operation can answer in.",
-    "Accept application/json, or a format that the operation lists.",
-)
-TIMEOUT: Final = Kind(
-    "request-timeout",
-    408,
-    "The body came too slowly",
-    "The body did not arrive in time; the connection is closed.",
-    "Send the request again over a better line or in smaller parts.",
-)
-TOO_LARGE: Final = Kind(
-    "content-too-large",
-    413,
-    "The body is too large",
-    "The body is larger than this operation takes.",
-    "Split the request; bulk operations take larger bodies than single-record ones.",
-)
-UNSUPPORTED_MEDIA: Final = Kind(
-    "unsupported-media-type",
-    415,
-    "The body's format is not understood",
-    "The Content-Type is missing, names a format this operation does not read, or the body is compressed.",
-    "Send Content-Type: application/json with a plain UTF-8 body.",
-)
-VALIDATION: Final = Kind(
-    "validation",
-    422,
-    "The request cannot be answered as it stands",
-    "The request was read, and one or more of its fields were refused. `errors` names each.",
-    "Correct the fields that `errors` points at; each says what is allowed.",
-)
-INTERNAL: Final = Kind(
-    "internal-error",
-    500,
-    "The service failed",
-    "The fault lies in the service. It was logged under the request id, without the values sent.",
-    "Report the request id to the operator. Do not act on a missing answer.",
-)
-NOT_READY: Final = Kind(
-    "not-ready",
-    503,
-    "The service is not ready",
-    "The service is starting or stopping.",
-    "Try again shortly.",
-)
-
-KINDS: Final[Mapping[str, Kind]] = {
-    kind.slug: kind
-    for kind in (
-        MALFORMED,
-        BAD_REQUEST,
-        ORIGIN_REFUSED,
-        NOT_FOUND,
-        METHOD_NOT_ALLOWED,
-        NOT_ACCEPTABLE,
-        TIMEOUT,
-        TOO_LARGE,
-        UNSUPPORTED_MEDIA,
-        VALIDATION,
-        INTERNAL,
-        NOT_READY,
-    )
-}
-_BY_STATUS: Final[Mapping[int, Kind]] = {kind.status: kind for kind in reversed(KINDS.values())}
+_PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~-._"
 
 
 class ProblemItem(BaseModel):
@@ -162,9 +42,7 @@ class ProblemItem(BaseModel):
     pointer: str = Field(description="JSON pointer (RFC 6901) into the body; `/name` of a parameter")
     code: str = Field(description="Stable, machine-readable reason in snake_case", examples=["out_of_range"])
     message: str = Field(description="What is wrong and what is allowed, in words")
-    allowed: list[str] | None = Field(
-        default=None, description="What would be accepted, or what was probably meant"
-    )
+    allowed: list[str] | None = Field(default=None, description="What would be accepted, or what was probably meant")
     location: str | None = Field(
         default=None, description="`query`, `path` or `header`; absent when the pointer leads into the body"
     )
@@ -261,7 +139,7 @@ def document(problem: ProblemError, instance: str, request_id: str) -> dict[str,
         "title": kind.title,
         "status": kind.status,
         "detail": problem.detail + _rest(len(problem.errors)),
-        "instance": quote(instance, safe="/:@!$&'()*+,;=~-._")[:_LONGEST_INSTANCE],
+        "instance": quote(instance[:_LONGEST_INSTANCE], safe=_PATH_CHARACTERS),
         "request_id": request_id,
         "errors": [_item(error, problem.location) for error in problem.errors[:LISTED_ERRORS]],
     }
@@ -312,14 +190,14 @@ def _of_parameters(exc: RequestValidationError) -> ProblemError:
 
 
 def _of_http(exc: HTTPException) -> ProblemError:
-    kind = _BY_STATUS.get(exc.status_code) or _plain(exc.status_code)
+    kind = BY_STATUS.get(exc.status_code) or _plain(exc.status_code)
     detail = exc.detail if exc.detail != _phrase(exc.status_code) else kind.meaning
     return ProblemError(kind, detail, headers=exc.headers)
 
 
 def _plain(status: int) -> Kind:
     phrase = _phrase(status)
-    return Kind(phrase.lower().replace(" ", "-"), status, phrase, phrase, "")
+    return Kind("", status, phrase, f"{phrase}.", "")
 
 
 def _phrase(status: int) -> str:

@@ -13,12 +13,16 @@ DAYS_PER_WEEK: Final = 7
 MONTHS_PER_YEAR: Final = 12
 DAYS_PER_YEAR: Final = Decimal("365.25")
 MINUTES_PER_HOUR: Final = 60
+ICALENDAR_LINE_OCTETS: Final = 75  # RFC 5545, section 3.1
 PERCENT: Final = Decimal(100)
 # A JSON number is a double: 15 significant digits are what it holds for certain, so every comparison at a bound is
 # made there. A tie at the sixteenth digit is binary noise (1.1 x 101 against 111.1), not a clinical difference.
 SIGNIFICANT_DIGITS: Final = 15
+# Answers show four decimals: finer than any dose is measured, and short enough to hide a division's endless tail.
+SHOWN: Final = Decimal("0.0001")
 
 _AT_15_DIGITS: Final = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
+_HALF_UP: Final = Context(rounding=ROUND_HALF_UP)
 
 
 def exact(value: float | Decimal) -> Decimal:
@@ -42,3 +46,14 @@ def plain(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
+
+
+def shown(value: Decimal) -> float:
+    """Return the number an answer shows, at four decimals and without binary noise (or a minus before zero)."""
+    return float(_HALF_UP.quantize(value, SHOWN)) + 0
+
+
+def said(value: Decimal) -> str:
+    """Write the number that `shown` returns, for people."""
+    text = str(_HALF_UP.quantize(value, SHOWN)).rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

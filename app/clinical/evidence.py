@@ -2,7 +2,7 @@
 
 Missing data never become "not met". AND, OR, NOT and k-of-n follow Kleene's strong logic: what is known is used as
 far as it goes, and the rest stays unknown. `Criterion` and `Combination` are built once, from the rulebook; a
-request only calls them. `app.clinical.missing` then says which inputs would decide what is unknown.
+request only calls them. Every unknown Finding names the fewest inputs that could decide it (`app.clinical.missing`).
 """
 
 from __future__ import annotations
@@ -10,19 +10,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.clinical.missing import fewest_of
+from app.clinical.pattern import KNOWN, MET, NOT_MET, UNKNOWN, Combine, Pattern, Truth
 from app.clinical.rulebook.model import Bound, Operator, Threshold
 
-Truth = Literal["met", "not_met", "unknown"]
-MET: Final = "met"
-NOT_MET: Final = "not_met"
-UNKNOWN: Final = "unknown"
+__all__ = [
+    "MET",
+    "NOT_MET",
+    "UNKNOWN",
+    "Combination",
+    "Combine",
+    "Criterion",
+    "Finding",
+    "ThresholdRef",
+    "Truth",
+    "Used",
+    "disagreement",
+    "pattern_of",
+    "reference",
+    "truth",
+]
 
-Combine = Literal["all", "any", "at_least", "not", "first_known"]
 Used = bool | float | str | None
+
+# A combination remembers the patterns it has seen (a few dozen in practice) and starts afresh past this many.
+_KEPT_PATTERNS: Final = 4096
 
 
 class ThresholdRef(BaseModel):
@@ -37,8 +53,7 @@ class ThresholdRef(BaseModel):
 
 
 # Neither frozen nor a pydantic model: an answer holds about a hundred Findings, and a frozen dataclass costs five
-# times as much to make, a pydantic model eight times (measured). Only `app.clinical.missing` writes to one, and only
-# its `missing`.
+# times as much to make, a pydantic model eight times (measured). Nobody writes to one; many are shared by all answers.
 @dataclass(slots=True)
 class Finding:
     """One criterion and why it is met, not met or unknown."""
@@ -57,10 +72,32 @@ class Finding:
     of: Annotated[tuple[Finding, ...], Field(description="The criteria this one is made of")] = ()
     combine: Annotated[
         Combine | None,
-        Field(description="How `of` combine; first_known: the first that is known decides"),
+        Field(
+            description="How `of` combine; first_known: the first that is known decides; "
+            "if_met: met when its part is met, else unknown"
+        ),
     ] = None
     at_least: Annotated[int | None, Field(description="For at_least: how many must be met")] = None
     note: Annotated[str | None, Field(description="A remark on how the criterion was read")] = None
+    pattern: Annotated[Pattern | None, Field(exclude=True)] = field(default=None, repr=False, compare=False)
+
+
+def pattern_of(finding: Finding) -> Pattern:
+    """Return a Finding's pattern; one made by hand, without Criterion or Combination, gets its own."""
+    if finding.pattern is None:
+        finding.pattern = _new_pattern(finding)
+    return finding.pattern
+
+
+def _new_pattern(finding: Finding) -> Pattern:
+    if finding.status != UNKNOWN:
+        return KNOWN[finding.status]
+    if not finding.of:
+        return Pattern(UNKNOWN, inputs=finding.missing, subject=finding.id)
+    of = tuple(pattern_of(f) for f in finding.of)
+    pattern = Pattern(UNKNOWN, combine=finding.combine, at_least=finding.at_least or 0, of=of)
+    pattern.missing = finding.missing
+    return pattern
 
 
 def truth(value: bool | None) -> Truth:  # noqa: FBT001 - the value is the point
@@ -68,6 +105,26 @@ def truth(value: bool | None) -> Truth:  # noqa: FBT001 - the value is the point
     if value is None:
         return UNKNOWN
     return MET if value else NOT_MET
+
+
+def reference(finding: Finding) -> Finding:
+    """Return a Finding without its parts, for a second place in an answer that shows it in full elsewhere."""
+    return Finding(
+        finding.id,
+        finding.label,
+        finding.status,
+        {},
+        None,
+        finding.source,
+        finding.missing,
+        pattern=pattern_of(finding),
+    )
+
+
+def disagreement(first_known: Finding) -> bool:
+    """Say whether a statement contradicts what was derived."""
+    stated, derived = first_known.of
+    return UNKNOWN not in {stated.status, derived.status} and stated.status != derived.status
 
 
 class Criterion:
@@ -90,6 +147,7 @@ class Criterion:
         self.note = note
         self._is_met = threshold.is_met if threshold else None
         self.threshold = _reference(threshold) if threshold else None
+        self._lacking = {self.inputs: self._pattern_of_own_inputs()}
         # A stated fact has three possible Findings; they are made here and shared by all answers.
         self._stated = {value: self.finding(truth(value), {self.inputs[0]: value}) for value in (True, False)}
         self._unknown = self.finding(UNKNOWN, {})
@@ -110,6 +168,7 @@ class Criterion:
         """Say that the criterion is unknown, for want of these inputs (default: the criterion's own)."""
         if not missing and not used and note is None:
             return self._unknown
+        lacking = missing or self.inputs
         return Finding(
             self.id,
             self.label,
@@ -117,14 +176,46 @@ class Criterion:
             used or {},
             self.threshold,
             self.source,
-            missing or self.inputs,
+            lacking,
             note=note or self.note,
+            pattern=self._pattern_lacking(lacking),
         )
 
     def finding(self, status: Truth, used: Mapping[str, Used], note: str | None = None) -> Finding:
         """Make the Finding of a status that the caller has decided."""
-        missing = self.inputs if status == UNKNOWN else ()
-        return Finding(self.id, self.label, status, used, self.threshold, self.source, missing, note=note or self.note)
+        if status == UNKNOWN:
+            missing, pattern = self.inputs, self._lacking[self.inputs]
+        else:
+            missing, pattern = (), KNOWN[status]
+        return Finding(
+            self.id,
+            self.label,
+            status,
+            used,
+            self.threshold,
+            self.source,
+            missing,
+            (),
+            None,
+            None,
+            note or self.note,
+            pattern,
+        )
+
+    def _pattern_of_own_inputs(self) -> Pattern:
+        """Make the pattern of a criterion of which nothing is known: what is asked of its input can be compared."""
+        single = len(self.inputs) == 1
+        if single and self.threshold:
+            bound = (self.threshold.operator, self.threshold.value, self.threshold.unit)
+            return Pattern(UNKNOWN, inputs=self.inputs, subject=self.inputs[0], bound=bound)
+        # A stated input has one truth wherever it is asked; several inputs together can only agree with themselves.
+        return Pattern(UNKNOWN, inputs=self.inputs, subject=self.inputs[0] if single else self.id)
+
+    def _pattern_lacking(self, missing: tuple[str, ...]) -> Pattern:
+        pattern = self._lacking.get(missing)
+        if pattern is None:
+            pattern = self._lacking[missing] = Pattern(UNKNOWN, inputs=missing, subject=self.id)
+        return pattern
 
 
 class Combination:
@@ -149,79 +240,93 @@ class Combination:
         self.source = source
         self.note = note
         self._judge = _JUDGES[combine]
+        self._known: dict[tuple[Pattern, ...], Pattern] = {}
 
     def __call__(self, *of: Finding, note: str | None = None) -> Finding:
-        """Combine the Findings; `missing` of an unknown is filled in by `app.clinical.missing.fill`."""
-        status = self._judge(of, self.at_least or 0)
+        """Combine the Findings; an unknown names the fewest inputs that could decide it."""
+        parts = tuple([f.pattern or pattern_of(f) for f in of])
+        pattern = self._known.get(parts) or self._learn(parts)
         return Finding(
             self.id,
             self.label,
-            status,
+            pattern.status,
             {},
             None,
             self.source,
-            (),
+            pattern.missing,
             of,
             self.combine,
             self.at_least,
             note or self.note,
+            pattern,
         )
 
+    def _learn(self, parts: tuple[Pattern, ...]) -> Pattern:
+        """Judge a pattern of parts not seen before, and remember it. It holds no value of any patient."""
+        if len(self._known) >= _KEPT_PATTERNS:
+            self._known.clear()
+        pattern = self._known[parts] = self._new(parts)
+        return pattern
 
-def all_of(statuses: Sequence[Finding], _: int = 0) -> Truth:
+    def _new(self, parts: tuple[Pattern, ...]) -> Pattern:
+        status = self._judge(parts, self.at_least or 0)
+        if status != UNKNOWN:
+            return KNOWN[status]
+        pattern = Pattern(UNKNOWN, combine=self.combine, at_least=self.at_least or 0, of=parts)
+        pattern.missing = fewest_of((pattern,))
+        return pattern
+
+
+def all_of(parts: Sequence[Pattern], _: int = 0) -> Truth:
     """AND: one not met decides; else one unknown leaves it unknown. Of nothing: met."""
-    result: Truth = MET
-    for finding in statuses:
-        if finding.status == NOT_MET:
-            return NOT_MET
-        if finding.status == UNKNOWN:
-            result = UNKNOWN
-    return result
+    statuses = {p.status for p in parts}
+    if NOT_MET in statuses:
+        return NOT_MET
+    return UNKNOWN if UNKNOWN in statuses else MET
 
 
-def any_of(statuses: Sequence[Finding], _: int = 0) -> Truth:
+def any_of(parts: Sequence[Pattern], _: int = 0) -> Truth:
     """OR: one met decides; else one unknown leaves it unknown. Of nothing: not met."""
-    result: Truth = NOT_MET
-    for finding in statuses:
-        if finding.status == MET:
-            return MET
-        if finding.status == UNKNOWN:
-            result = UNKNOWN
-    return result
+    statuses = {p.status for p in parts}
+    if MET in statuses:
+        return MET
+    return UNKNOWN if UNKNOWN in statuses else NOT_MET
 
 
-def at_least(statuses: Sequence[Finding], k: int) -> Truth:
+def at_least(parts: Sequence[Pattern], k: int) -> Truth:
     """k-of-n: met with k met; not met when k can no longer be reached; else unknown."""
-    met = unknown = 0
-    for finding in statuses:
-        if finding.status == MET:
-            met += 1
-        elif finding.status == UNKNOWN:
-            unknown += 1
+    statuses = [p.status for p in parts]
+    met = statuses.count(MET)
     if met >= k:
         return MET
-    return UNKNOWN if met + unknown >= k else NOT_MET
+    return UNKNOWN if met + statuses.count(UNKNOWN) >= k else NOT_MET
 
 
-def negate(statuses: Sequence[Finding], _: int = 0) -> Truth:
+def negate(parts: Sequence[Pattern], _: int = 0) -> Truth:
     """NOT: unknown stays unknown."""
-    status = statuses[0].status
+    status = parts[0].status
     if status == UNKNOWN:
         return UNKNOWN
     return NOT_MET if status == MET else MET
 
 
-def first_known(statuses: Sequence[Finding], _: int = 0) -> Truth:
+def first_known(parts: Sequence[Pattern], _: int = 0) -> Truth:
     """Take the first that is known: a clinician's statement before what is derived from measurements."""
-    return next((f.status for f in statuses if f.status != UNKNOWN), UNKNOWN)
+    return next((p.status for p in parts if p.status != UNKNOWN), UNKNOWN)
 
 
-_JUDGES: Final[dict[Combine, Callable[[Sequence[Finding], int], Truth]]] = {
+def if_met(parts: Sequence[Pattern], _: int = 0) -> Truth:
+    """Take a part as proof when it is met and as no proof of anything when it is not."""
+    return MET if parts[0].status == MET else UNKNOWN
+
+
+_JUDGES: Final[dict[Combine, Callable[[Sequence[Pattern], int], Truth]]] = {
     "all": all_of,
     "any": any_of,
     "at_least": at_least,
     "not": negate,
     "first_known": first_known,
+    "if_met": if_met,
 }
 
 

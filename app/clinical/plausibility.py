@@ -23,7 +23,17 @@ class Interval(NamedTuple):
 
     def holds(self, value: Decimal) -> bool:
         """Say whether a value lies inside (a NaN never does)."""
-        return self.low < value < self.high or (self.with_low and value == self.low) or (self.with_high and value == self.high)
+        return (
+            self.low < value < self.high
+            or (self.with_low and value == self.low)
+            or (self.with_high and value == self.high)
+        )
+
+    def within(self, other: Interval) -> bool:
+        """Say whether this interval lies inside another."""
+        low = self.low > other.low or (self.low == other.low and (other.with_low or not self.with_low))
+        high = self.high < other.high or (self.high == other.high and (other.with_high or not self.with_high))
+        return low and high
 
     def scaled(self, multiply: Decimal, divide: Decimal) -> Interval:
         """Return the same interval in another unit."""
@@ -32,10 +42,11 @@ class Interval(NamedTuple):
     def text(self, unit: str) -> str:
         """Write the interval for people: "0 to 80 mg/dL", "above 0, up to 400 kg"."""
         low, high = plain(self.low.normalize()), plain(self.high.normalize())
+        high = amount(high, unit)
         if self.with_low and self.with_high:
-            return f"{low} to {high} {unit}".rstrip()
+            return f"{low} to {high}".rstrip()
         start = f"{low}" if self.with_low else f"above {low}"
-        return f"{start}, {'up to' if self.with_high else 'below'} {high} {unit}".rstrip()
+        return f"{start}, {'up to' if self.with_high else 'below'} {high}".rstrip()
 
 
 class Judgement(NamedTuple):
@@ -57,31 +68,49 @@ class Tiers(NamedTuple):
     plausible: Interval
     usual: Interval
 
-    def judge(self, value: Decimal, pointer: str, *, override: bool) -> Judgement:
-        """Place a value in its tier. Messages name the range, never the value."""
+    def judge(self, value: Decimal, pointer: str, *, override: bool, shown: Tiers | None = None) -> Judgement:
+        """Place a value in its tier. Messages name the range, never the value.
+
+        `shown` are the same ranges in the unit in which the sender thinks.
+        """
         if self.usual.holds(value):
             return GOOD
+        shown = shown or self
         if not self.possible.holds(value):
-            message = f"{self.label} must lie in the range {self.possible.text(self.unit)}."
-            return Judgement(InputError(pointer, "out_of_range", message), NO_CAUTIONS)
+            return Judgement(InputError(pointer, "out_of_range", impossible(shown)), NO_CAUTIONS)
         if self.plausible.holds(value):
-            return Judgement(None, (self._unusual(),))
+            return Judgement(None, (unusual(shown),))
         if override:
-            return Judgement(None, (self._kept(),))
-        return Judgement(InputError(pointer, "implausible", self._implausible()), NO_CAUTIONS)
+            return Judgement(None, (overridden(shown),))
+        return Judgement(InputError(pointer, "implausible", implausible(shown)), NO_CAUTIONS)
 
-    def _implausible(self) -> str:
-        return f"{self.label} outside {self.plausible.text(self.unit)} is implausible. {HOW_TO_OVERRIDE}"
-
-    def _unusual(self) -> Caution:
-        text = f"{self.label} is outside the usual {self.usual.text(self.unit)}: check value and unit."
-        return Caution(code="value_unusual", message=text)
-
-    def _kept(self) -> Caution:
-        text = f"{self.label} is outside the plausible {self.plausible.text(self.unit)} and was used because of the override."
-        return Caution(code="implausible_value_used", message=text)
+    def for_limits(self) -> Tiers:
+        """Return the ranges for a reference limit: none is unusual, so the warning tier is left out."""
+        return self._replace(label=f"A reference limit of {self.label}", usual=self.plausible)
 
     def in_unit(self, unit: str, multiply: Decimal, divide: Decimal) -> Tiers:
         """Return the same ranges in another unit, so that messages speak the sender's."""
         ranges = (r.scaled(multiply, divide) for r in (self.possible, self.plausible, self.usual))
         return Tiers(self.label, unit, *ranges)
+
+
+def impossible(tiers: Tiers) -> str:
+    """Say what is possible."""
+    return f"{tiers.label} must lie in the range {tiers.possible.text(tiers.unit)}."
+
+
+def implausible(tiers: Tiers) -> str:
+    """Say what is plausible, and how to insist."""
+    return f"{tiers.label} outside {tiers.plausible.text(tiers.unit)} is implausible. {HOW_TO_OVERRIDE}"
+
+
+def unusual(tiers: Tiers) -> Caution:
+    """Warn of a value outside the usual range."""
+    text = f"{tiers.label} lies outside the usual {tiers.usual.text(tiers.unit)}. Check value and unit."
+    return Caution(code="value_unusual", message=text)
+
+
+def overridden(tiers: Tiers) -> Caution:
+    """Warn of a value that was taken only because of the override."""
+    text = f"{tiers.label} lies outside the plausible {tiers.plausible.text(tiers.unit)}; it was used as overridden."
+    return Caution(code="implausible_value_used", message=text)

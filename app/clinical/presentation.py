@@ -24,6 +24,7 @@ class Fever(Part):
     maximum_celsius: float | None = Field(default=None, description="Highest temperature, degrees Celsius")
     duration_hours: float | None = Field(default=None, description="How long the fever has lasted, hours")
     subjective: Fact = Field(default=None, description="Fever reported but not measured")
+    persistent: Fact = Field(default=None, description="Persistent fever, as the clinician states it")
 
 
 class KawasakiSigns(Part):
@@ -38,6 +39,10 @@ class KawasakiSigns(Part):
     cervical_lymphadenopathy: Fact = Field(default=None, description="A cervical node of at least 1.5 cm")
 
 
+ZScoreFormula = Literal["boston", "dallaire", "phn", "lopez", "other"]
+StrainSign = Literal["shortening_is_negative", "shortening_is_positive"]
+
+
 class Echocardiogram(Part):
     """The first echocardiogram."""
 
@@ -48,14 +53,23 @@ class Echocardiogram(Part):
     rca_mm: float | None = Field(default=None, description="Inner diameter of the RCA, mm")
     lad_z_previous: float | None = Field(default=None, description="LAD Z-score on an earlier echocardiogram")
     rca_z_previous: float | None = Field(default=None, description="RCA Z-score on an earlier echocardiogram")
-    z_score_formula: Literal["boston", "dallaire", "phn", "lopez", "other"] | None = Field(
-        default=None, description="Formula behind the Z-scores: they differ"
-    )
+    z_score_formula: ZScoreFormula | None = Field(default=None, description="Formula behind the Z-scores: they differ")
     coronary_aneurysm: Fact = Field(default=None, description="A coronary aneurysm was seen")
+    coronary_dilation: Fact = Field(
+        default=None, description="Coronary dilatation or ectasia, as reported; outranks the Z-scores"
+    )
+    ventricular_dysfunction: Fact = Field(
+        default=None, description="Ventricular dysfunction, as reported; outranks the ejection fraction"
+    )
     mitral_regurgitation: Fact = Field(default=None, description="Mitral regurgitation was seen")
     pericardial_effusion: Fact = Field(default=None, description="A pericardial effusion was seen")
     ap4_strain_percent: float | None = Field(
-        default=None, description="Apical four-chamber longitudinal strain, % (negative; more negative is better)"
+        default=None,
+        description="Apical four-chamber longitudinal strain, %. Negative: more negative is better; "
+        "a positive number is refused unless `sign_convention` says what it means",
+    )
+    sign_convention: StrainSign | None = Field(
+        default=None, description="Which sign of strain means that the ventricle shortens; absent: negative"
     )
 
 
@@ -110,6 +124,37 @@ class OrganInvolvement(Part):
     neurologic: Fact = None
 
 
+class Symptoms(Part):
+    """Symptoms that count in case definitions."""
+
+    abdominal_pain: Fact = Field(default=None, description="Abdominal pain")
+    vomiting: Fact = Field(default=None, description="Vomiting")
+    diarrhea: Fact = Field(default=None, description="Diarrhea")
+    other_pims_ts_features: Fact = Field(
+        default=None,
+        description="Any other feature of the RCPCH list: need of oxygen, cough or other respiratory symptoms, "
+        "sore throat, headache, confusion, fainting, neck swelling",
+    )
+
+
+class StatedResults(Part):
+    """Results as a clinical note states them; they outrank what is read from `labs`."""
+
+    troponin_elevated: Fact = Field(default=None, description="Troponin above the laboratory's normal range")
+    coagulopathy: Fact = Field(default=None, description="Coagulopathy by PT, PTT or D-dimer")
+
+
+class Hemophagocytic(Part):
+    """What the HScore asks beside fever and laboratory values."""
+
+    known_immunosuppression: Fact = Field(
+        default=None, description="HIV positive, or on long-term immunosuppressive treatment"
+    )
+    hepatomegaly: Fact = Field(default=None, description="The liver is enlarged")
+    splenomegaly: Fact = Field(default=None, description="The spleen is enlarged")
+    marrow_hemophagocytosis: Fact = Field(default=None, description="Hemophagocytosis in the bone marrow aspirate")
+
+
 class SarsCov2(Part):
     """Evidence of SARS-CoV-2 infection or exposure."""
 
@@ -141,13 +186,22 @@ class Presentation(Part):
         default=None, description="The death certificate lists MIS as underlying or significant contributing cause"
     )
     alternative_diagnosis: Fact = Field(default=None, description="Another diagnosis is more plausible")
-    fever: Fever = Fever()
-    kawasaki_signs: KawasakiSigns = KawasakiSigns()
-    echocardiogram: Echocardiogram = Echocardiogram()
-    hemodynamics: Hemodynamics = Hemodynamics()
-    organ_involvement: OrganInvolvement = OrganInvolvement()
-    sars_cov_2: SarsCov2 = SarsCov2()
-    labs: tuple[LabMeasurement, ...] = Field(default=(), max_length=200, description="Laboratory values")
-    override_plausibility: bool = Field(
-        default=False, description="Accept values outside the plausible (not the possible) range"
+    final_diagnosis_kawasaki: Fact = Field(
+        default=None, description="The treating team's final diagnosis is Kawasaki disease (CSTE/CDC 2023 asks)"
+    )
+    microbial_cause: Fact = Field(
+        default=None, description="Another microbial cause: sepsis, staphylococcal or streptococcal shock, enterovirus"
+    )
+    fever: Fever | None = None
+    kawasaki_signs: KawasakiSigns | None = None
+    echocardiogram: Echocardiogram | None = None
+    hemodynamics: Hemodynamics | None = None
+    organ_involvement: OrganInvolvement | None = None
+    symptoms: Symptoms | None = None
+    stated_results: StatedResults | None = None
+    hemophagocytic: Hemophagocytic | None = None
+    sars_cov_2: SarsCov2 | None = None
+    labs: tuple[LabMeasurement, ...] | None = Field(default=None, max_length=200, description="Laboratory values")
+    override_plausibility: bool | None = Field(
+        default=None, description="Accept values outside the plausible (not the possible) range"
     )

@@ -36,35 +36,42 @@ def fold(spelling: str) -> str:
 
 
 class Unit:
-    """One unit of one analyte: canonical value = value x multiply / divide, exactly."""
+    """One unit of one analyte: canonical value = value x multiply / divide, exactly.
 
-    __slots__ = ("code", "divide", "is_canonical", "multiply", "tiers")
+    `tiers` and `limits` are the analyte's ranges in this unit, for messages; values are judged in the canonical unit.
+    `factor` is the ratio at 15 significant digits, `working` how the conversion is written ("x 0.1", "/ 88.4",
+    "" where only the name changes).
+    """
+
+    __slots__ = ("code", "divide", "factor", "has_factor_1", "limits", "multiply", "tiers", "working")
 
     def __init__(self, code: str, multiply: Decimal, divide: Decimal, tiers: Tiers) -> None:
         self.code = code
         self.multiply = multiply
         self.divide = divide
-        self.is_canonical = multiply == divide
+        self.has_factor_1 = multiply == divide
+        self.factor = significant(multiply / divide)
+        self.working = _working(multiply, divide)
         self.tiers = tiers
+        self.limits = tiers.for_limits()
 
     def to_canonical(self, value: float | Decimal) -> Decimal:
         """Convert to the analyte's canonical unit, at 15 significant digits."""
         written = exact(value)
-        return significant(written if self.is_canonical else written * self.multiply / self.divide)
+        return significant(written if self.has_factor_1 else written * self.multiply / self.divide)
 
     def from_canonical(self, value: float | Decimal) -> Decimal:
         """Convert from the analyte's canonical unit, at 15 significant digits."""
         written = exact(value)
-        return significant(written if self.is_canonical else written * self.divide / self.multiply)
+        return significant(written if self.has_factor_1 else written * self.divide / self.multiply)
 
-    @property
-    def factor(self) -> Decimal:
-        """Return the factor to the canonical unit (a ratio that does not end is cut at 15 significant digits)."""
-        return significant(self.multiply / self.divide)
 
-    @property
-    def working(self) -> str:
-        """Write the factor as it is calculated with: "x 0.1", "/ 88.4"."""
-        times = f"x {plain(self.multiply)}" if self.multiply != 1 else ""
-        by = f"/ {plain(self.divide)}" if self.divide != 1 else ""
-        return f"{times} {by}".strip() or "x 1"
+def _working(multiply: Decimal, divide: Decimal) -> str:
+    times = f"x {plain(multiply)}" if multiply != 1 else ""
+    by = f"/ {plain(divide)}" if divide != 1 else ""
+    return " ".join(part for part in (times, by) if part)
+
+
+def amount(number: str, unit: str) -> str:
+    """Write a number with its unit: "15.4 mg/dL", and "8 x 10*9/L" where the unit itself begins with a number."""
+    return f"{number} x {unit}" if unit[:1].isdigit() else f"{number} {unit}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,7 +31,7 @@ class Span(RuleModel):
 class UnitRule(RuleModel):
     """One unit (UCUM code where there is one) and how senders spell it.
 
-    `as_printed` spellings are matched to the letter; `spelling` ones also without spaces and with harmless changes of case.
+    Spellings meet without regard to spaces and to harmless changes of case (app/clinical/units.py).
     """
 
     code: str = Field(min_length=1)
@@ -84,9 +85,11 @@ class AnalyteRule(RuleModel):
     def _coherent(self) -> Self:
         canonical = [u for u in self.unit if u.code == self.canonical]
         if len(canonical) != 1 or canonical[0].multiply != canonical[0].divide:
-            raise ValueError(f"analyte {self.slug!r}: the canonical unit must stand once among its units, with factor 1")
+            raise ValueError(
+                f"analyte {self.slug!r}: the canonical unit must stand once among its units, with factor 1"
+            )
         spans = (self.usual, self.plausible, self.possible)
-        if any(a.low < b.low or a.high > b.high for a, b in zip(spans, spans[1:], strict=False)):
+        if any(a.low < b.low or a.high > b.high for a, b in pairwise(spans)):
             raise ValueError(f"analyte {self.slug!r}: usual must lie within plausible, and plausible within possible")
         return self
 

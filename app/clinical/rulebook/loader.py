@@ -14,8 +14,9 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from app.clinical.rulebook.analytes import AnalyteRule
-from app.clinical.rulebook.ctcae_terms import CtcaeTermRule
+from app.clinical.rulebook.analytes import AmbiguousName, AnalyteRule, UnitRule
+from app.clinical.rulebook.ctcae_terms import CtcaeTermRule, FactRule, NamesRule, ReplacedRule
+from app.clinical.rulebook.growth_references import GrowthRule
 from app.clinical.rulebook.model import (
     Header,
     Parameter,
@@ -51,8 +52,14 @@ class RuleSet(RuleModel):
     range: tuple[Range, ...] = ()
     table: tuple[Table, ...] = ()
     text: tuple[Text, ...] = ()
+    unit: tuple[UnitRule, ...] = ()
     analyte: tuple[AnalyteRule, ...] = ()
+    ambiguous: tuple[AmbiguousName, ...] = ()
+    growth: tuple[GrowthRule, ...] = ()
     term: tuple[CtcaeTermRule, ...] = ()
+    fact: tuple[FactRule, ...] = ()
+    replaced: tuple[ReplacedRule, ...] = ()
+    names: NamesRule | None = None
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

@@ -120,12 +120,13 @@ class Range(Sourced):
 
 
 class Band(RuleModel):
-    """One row of a table: from `from` (inclusive) up to `to` (exclusive; absent = no end)."""
+    """One row of a table: from `from` (inclusive unless said) up to `to` (exclusive unless said); absent = no end."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     lower: Number | None = Field(default=None, alias="from")
     upper: Number | None = Field(default=None, alias="to")
+    lower_bound: Bound = "inclusive"
     upper_bound: Bound = "exclusive"
     sex: Literal["male", "female"] | None = None
     label: str | None = None
@@ -137,9 +138,15 @@ class Band(RuleModel):
     points: Number | None = None
     locator: str | None = None
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise ValueError(f"from {self.lower} lies above to {self.upper}")
+        return self
+
     def holds(self, value: Decimal) -> bool:
         """Say whether the input value falls in this row."""
-        if self.lower is not None and value < self.lower:
+        if self.lower is not None and (value < self.lower or (value == self.lower and self.lower_bound == "exclusive")):
             return False
         if self.upper is None or value < self.upper:
             return True
@@ -167,10 +174,16 @@ class Table(Sourced):
         where = f"table {self.id!r}, band {index + 1}"
         if before.upper is None or after.lower is None or after.lower < before.upper:
             raise ValueError(f"{where}: overlaps the band before it ({_span(before)} and {_span(after)})")
-        if after.lower == before.upper and before.upper_bound == "inclusive":
-            raise ValueError(f"{where}: overlaps the band before it at {before.upper}, which both include")
         if after.lower > before.upper and not self.gaps:
             raise ValueError(f"{where}: leaves a gap after the band before it ({before.upper} to {after.lower})")
+        if after.lower == before.upper:
+            self._check_shared_end(before, after, where)
+
+    def _check_shared_end(self, before: Band, after: Band, where: str) -> None:
+        if before.upper_bound == after.lower_bound == "inclusive":
+            raise ValueError(f"{where}: overlaps the band before it at {before.upper}, which both include")
+        if before.upper_bound == after.lower_bound == "exclusive" and not self.gaps:
+            raise ValueError(f"{where}: leaves a gap at {before.upper}, which neither band includes")
 
     def find(self, value: Decimal, sex: str | None = None) -> Band | None:
         """Return the row for an input value, or None outside the table or where the row needs a sex not given."""

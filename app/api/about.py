@@ -1,0 +1,33 @@
+"""What the OpenAPI document says about the service as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+TAGS: Final[Mapping[str, str]] = {
+    "phenotype": "Which phenotype of MIS-C: Kawasaki-like, cardiovascular shock, both, neither, or not yet decidable; "
+    "with case definitions and macrophage activation, each criterion shown.",
+    "treatment": "Indication for anakinra, immunoglobulin and aspirin, with the working shown.",
+    "anakinra": "Starting dose, titration and weaning of anakinra by protocol.",
+    "ctcae": "Toxicity grades by CTCAE 4.03, 5.0 and 6.0: one record, a batch, a stream or columns.",
+    "protocols": "The dosing protocols, their numbers and sources.",
+    "rules": "Every rule set with its thresholds, sources, version and hash.",
+    "service": "Health, version, metrics, and what the problem types mean.",
+}
+
+DESCRIPTION: Final = """Multisystem inflammatory syndrome in children (MIS-C): phenotype classification, anakinra dosing
+and weaning, and CTCAE grading. The rules follow Dizon BLP et al., Pediatr Rheumatol 2023;21:76
+(doi 10.1186/s12969-023-00858-z) and the standards that each answer cites.
+
+**For clinicians to review, not to replace them.** Every answer shows the inputs used, the rule, its source and what is
+missing. Nothing is stored.
+
+* **Unknown is not no.** A field that is absent or `null` is unknown. Nothing is imputed; a question that cannot be
+  decided is answered with what remains possible and the fewest inputs that would decide it.
+* **Units.** A number carries its unit in the field's name (`weight_kg`), a laboratory value carries it beside it.
+* **Strict.** Unknown or repeated fields, text for a number, NaN and implausible values are refused with 422.
+* **Problems.** Every refusal is `application/problem+json` (RFC 9457) with stable `type` and `code`, a JSON pointer to
+  the field, and what is allowed. It never repeats the value that was sent.
+* **Tracing.** `X-Request-ID` is taken or made and returned; a W3C `traceparent` is continued.
+"""

@@ -1,0 +1,68 @@
+"""What belongs to one request while it is answered: its id, its trace, its headers, and the limits it is under."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+Scope = MutableMapping[str, Any]
+
+CONTEXT: Final = "defervesce.context"
+_SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._~:+/=@-]{1,128}\Z")
+_TRACE: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
+_NO_TRACE: Final = b"0" * 32
+_NO_SPAN: Final = b"0" * 16
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large and how slow a request may be. MB are 1,000,000 bytes."""
+
+    body_bytes: int = 80_000_000
+    record_bytes: int = 1_000_000
+    batch_items: int = 1_000_000
+    receive_seconds: float = 30.0
+
+
+class RequestContext:
+    """The ids, headers and limits of one request."""
+
+    __slots__ = ("headers", "limits", "path", "request_id", "route", "span_id", "trace_flags", "trace_id")
+
+    def __init__(self, scope: Scope, limits: Limits) -> None:
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.limits = limits
+        self.path: str = scope["path"]
+        self.route: str | None = None
+        sent = self.headers.get(b"x-request-id")
+        self.request_id = sent.decode() if sent is not None and _SAFE_ID.match(sent) else os.urandom(16).hex()
+        self.trace_id: str | None = None
+        self.span_id = self.trace_flags = ""
+        if (traceparent := self.headers.get(b"traceparent")) is not None:
+            self._follow(traceparent)
+
+    def _follow(self, traceparent: bytes) -> None:
+        """Take up a W3C trace under a span of our own; one that is not valid is ignored, as the standard says."""
+        found = _TRACE.match(traceparent)
+        if found is None or found[1] == _NO_TRACE or found[2] == _NO_SPAN:
+            return
+        self.trace_id = found[1].decode()
+        self.trace_flags = found[3].decode()
+        self.span_id = os.urandom(8).hex()
+
+    @property
+    def traceparent(self) -> bytes:
+        """Return the header that names our span in the caller's trace."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.trace_flags}".encode()
+
+
+def context_of(scope: Scope) -> RequestContext:
+    """Return the request's context; outside the service's own middleware it is made on the spot."""
+    found = scope.get(CONTEXT)
+    if isinstance(found, RequestContext):
+        return found
+    made = scope[CONTEXT] = RequestContext(scope, Limits())
+    return made

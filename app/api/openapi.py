@@ -1,0 +1,104 @@
+"""The OpenAPI document: FastAPI's, completed with the problems that every operation can answer with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from app.api import kinds
+from app.api.kinds import Kind
+from app.api.problems import PROBLEM_JSON, Problem, ProblemItem
+
+REF: Final = "#/components/schemas/{model}"
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
+_DEFAULTS: Final = ("HTTPValidationError", "ValidationError")
+_ALWAYS: Final = (kinds.NOT_ACCEPTABLE, kinds.VALIDATION, kinds.INTERNAL)
+_WITH_BODY: Final = (kinds.MALFORMED, kinds.TIMEOUT, kinds.TOO_LARGE, kinds.UNSUPPORTED_MEDIA)
+_WITH_PATH: Final = (kinds.NOT_FOUND,)
+_REQUEST_ID: Final = {
+    "description": "The request's id: the caller's own, or one made here. Every log line of the request carries it.",
+    "schema": {"type": "string", "maxLength": 128},
+}
+
+Document = dict[str, Any]
+
+
+def complete(document: Document, tags: Mapping[str, str]) -> Document:
+    """Add problem answers, their schema, the request id and the descriptions of the tags in use."""
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for name in _DEFAULTS:
+        schemas.pop(name, None)
+    _, problem = models_json_schema([(Problem, "serialization"), (ProblemItem, "serialization")], ref_template=REF)
+    schemas |= problem["$defs"]
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["headers"] = {"X-Request-ID": _REQUEST_ID}
+    components["responses"] = {name_of(kind): _response(kind) for kind in kinds.KINDS.values()}
+    used = set()
+    for _, _, operation in operations(document):
+        used |= set(operation.get("tags", ()))
+        _add_problems(operation)
+    document["tags"] = [{"name": name, "description": text} for name, text in tags.items() if name in used]
+    return document
+
+
+def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield path, method and operation of everything in a document."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method in _METHODS:
+                yield path, method, operation
+
+
+def name_of(kind: Kind) -> str:
+    """Name a problem's shared response: `validation` is `ValidationProblem`."""
+    return "".join(word.capitalize() for word in kind.slug.split("-")) + "Problem"
+
+
+def _add_problems(operation: dict[str, Any]) -> None:
+    """Declare what the operation can answer with when it cannot answer; what a route declared itself stays."""
+    responses = operation["responses"]
+    if _is_default(responses.get("422")):
+        del responses["422"]
+    expected = list(_ALWAYS)
+    if "requestBody" in operation:
+        expected += _WITH_BODY
+    if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
+        expected += _WITH_PATH
+    for kind in expected:
+        responses.setdefault(str(kind.status), {"$ref": f"#/components/responses/{name_of(kind)}"})
+    for response in responses.values():
+        if "$ref" not in response:
+            response.setdefault("headers", {})["X-Request-ID"] = {"$ref": "#/components/headers/X-Request-ID"}
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _is_default(response: object) -> bool:
+    return isinstance(response, dict) and "HTTPValidationError" in str(response.get("content"))
+
+
+def _response(kind: Kind) -> dict[str, Any]:
+    example = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.meaning,
+        "instance": "/v1/anakinra/dose",
+        "request_id": "0f8fad5bd9cb469fa16570867728950e",
+        "errors": [],
+    }
+    if kind is kinds.VALIDATION:
+        extra = Problem.model_config["json_schema_extra"]
+        example = extra["examples"][0]  # type: ignore[index,assignment]  # written there as a dict
+    return {
+        "description": f"{kind.meaning} {kind.remedy}",
+        "headers": {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}},
+        "content": {
+            PROBLEM_JSON.decode(): {
+                "schema": {"$ref": REF.format(model="Problem")},
+                "example": example,
+            }
+        },
+    }

@@ -1,0 +1,92 @@
+"""Pages for people: a front page, Swagger UI and ReDoc, every asset from our own files.
+
+Hospital networks are closed: nothing here asks another host for anything, and the content security policy forbids it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app.api.context import context_of
+from app.api.media import negotiated
+
+STATIC: Final = Path(__file__).parent / "static"
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-cache"}
+_HTML: Final = "text/html"
+
+
+def add_pages(app: Starlette, openapi: Callable[[], dict[str, Any]]) -> None:
+    """Add the pages and the OpenAPI document to an application."""
+    app.add_route("/", _front(), methods=["GET"], include_in_schema=False)
+    app.add_route("/docs", _page("swagger.html"), methods=["GET"], include_in_schema=False)
+    app.add_route("/redoc", _page("redoc.html"), methods=["GET"], include_in_schema=False)
+    app.add_route("/openapi.json", _document(openapi), methods=["GET"], include_in_schema=False)
+    app.mount("/static", _Assets(directory=STATIC), name="static")
+
+
+class _Assets(StaticFiles):
+    """Our files, which a browser may keep but must ask about: names carry no hash."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:  # noqa: ANN401  # Starlette's own signature
+        response = super().file_response(*args, **options)
+        response.headers.update(_HEADERS)
+        return response
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        return await super().get_response(path, scope)
+
+
+def _page(name: str) -> Callable[[Request], Any]:
+    text = (STATIC / name).read_text(encoding="utf-8")
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(text, headers=_HEADERS)
+
+    return page
+
+
+def _front() -> Callable[[Request], Any]:
+    text = (STATIC / "index.html").read_text(encoding="utf-8")
+    links = msgspec.json.encode(
+        {
+            "name": "defervesce",
+            "docs": "/docs",
+            "redoc": "/redoc",
+            "openapi": "/openapi.json",
+            "version": "/version",
+            "ready": "/readyz",
+            "metrics": "/metrics",
+        }
+    )
+
+    async def front(request: Request) -> Response:
+        wanted = negotiated(context_of(request.scope).headers, ("application/json", _HTML))
+        if wanted == _HTML:
+            return HTMLResponse(text, headers=_HEADERS)
+        return Response(links, media_type="application/json")
+
+    return front
+
+
+def _document(openapi: Callable[[], dict[str, Any]]) -> Callable[[Request], Any]:
+    written: list[bytes] = []
+
+    async def document(_: Request) -> Response:
+        if not written:
+            written.append(msgspec.json.encode(openapi()))
+        return Response(written[0], media_type="application/json")
+
+    return document

@@ -1,0 +1,193 @@
+"""The route of a calculator: bytes in, one call, bytes out.
+
+FastAPI reads the signature, documents it and can also serve it. For the plain case (one body model or none, no
+further parameters) the middleware serves it by its `LeanOperation`, without dependency solving, exit stacks and a
+second validation of the answer. Every other signature goes through FastAPI, with the same strictness towards the body.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Annotated, Any, Final, TypeVar, cast
+from urllib.parse import parse_qsl
+
+from fastapi import params
+from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute, RouteContext
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from app.api.body import parse, receive_body
+from app.api.context import Limits, RequestContext, context_of
+from app.api.media import require_json, require_json_accepted
+from app.api.messages import step, unknown_field
+from app.api.problems import refused
+from app.api.reply import JSON, Reply
+from app.clinical.refusal import InputError
+
+_BULK: Final = "__bulk_body__"
+F = TypeVar("F", bound=Callable[..., Any])
+Endpoint = Callable[..., Awaitable[Any]]
+
+
+def bulk(endpoint: F) -> F:
+    """Mark an operation whose body may be as large as DEFERVESCE_MAX_BODY_MB, not just a single record's 1 MB."""
+    setattr(endpoint, _BULK, True)
+    return endpoint
+
+
+class CalculatorRoute(APIRoute):
+    """A route that answers `async def f(body: Model) -> Answer` on the shortest way that keeps every check.
+
+    `request: Request` may be a further parameter, for an endpoint that negotiates its format; the endpoint may return
+    a Response of its own. With no body parameter at all it answers a plain GET.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401  # FastAPI's own
+        super().__init__(path, endpoint, **options)
+        if self._embed_body_fields:
+            raise TypeError(f"{path}: an operation takes one body model, so that its body can be checked strictly")
+        self.lean = LeanOperation(self) if _is_plain(self, self.dependant) else None
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler with our checks before it."""
+        answer = super().get_route_handler()
+        parameters = _known_parameters(self.dependant)
+        adapter = _body_adapter(self.dependant)
+        negotiates = bool(self.dependant.request_param_name)
+
+        async def checked(request: Request) -> Response:
+            refuse_unknown_parameters(request.scope["query_string"], parameters)
+            context = context_of(request.scope)
+            if not negotiates:
+                require_json_accepted(context.headers)
+            if adapter is not None:
+                request = await _CheckedRequest.read(request, adapter, _limit(self.endpoint, context.limits))
+            return await answer(request)
+
+        return checked
+
+
+class LeanOperation:
+    """A plain operation, resolved at start into the few calls that a request costs."""
+
+    __slots__ = ("_adapter", "_body", "_bulk", "_dump", "_endpoint", "_request", "_status", "methods")
+
+    def __init__(self, route: APIRoute) -> None:
+        dependant = route.dependant
+        self.methods = frozenset(route.methods or ())
+        self._endpoint: Endpoint = route.endpoint
+        self._bulk = bool(getattr(route.endpoint, _BULK, False))
+        self._status = route.status_code or 200
+        self._request = dependant.request_param_name
+        self._body = dependant.body_params[0].name if dependant.body_params else None
+        self._adapter = _body_adapter(dependant)
+        self._dump = TypeAdapter(route.response_model or Any).serializer.to_json
+
+    async def __call__(self, scope: Scope, receive: Receive, context: RequestContext) -> Reply | Response:
+        """Answer one request, or raise the problem."""
+        if scope["query_string"]:
+            refuse_unknown_parameters(scope["query_string"], frozenset())
+        arguments: dict[str, Any] = {}
+        if self._request is None:
+            require_json_accepted(context.headers)
+        else:
+            arguments[self._request] = Request(scope, receive)
+        if self._adapter is not None and self._body is not None:
+            require_json(context.headers)
+            limit = context.limits.body_bytes if self._bulk else context.limits.record_bytes
+            length = context.headers.get(b"content-length")
+            raw = await receive_body(length, receive, limit, context.limits.receive_seconds)
+            arguments[self._body] = parse(raw, self._adapter)
+        answer = await self._endpoint(**arguments)
+        return answer if isinstance(answer, Response) else Reply(self._status, JSON, self._dump(answer, by_alias=True))
+
+
+def lean_operation(found: RouteContext) -> LeanOperation | None:
+    """Return the short way to a route as it was included, or None where the inclusion added something to it."""
+    route = found.original_route
+    if isinstance(route, CalculatorRoute) and route.lean is not None and "{" not in (found.path or "{"):
+        return route.lean if _is_plain(route, found.dependant) else None
+    return None
+
+
+def refuse_unknown_parameters(query: bytes, known: frozenset[str]) -> None:
+    """Refuse a misspelt or repeated query parameter: to ignore it would be to answer another question."""
+    if not query:
+        return
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    errors = [
+        unknown_field(name, step(name), known, what="parameter") for name in dict.fromkeys(names) if name not in known
+    ]
+    errors += [
+        InputError(step(name), "duplicate_parameter", "This parameter occurs more than once.")
+        for name in sorted(known)
+        if names.count(name) > 1
+    ]
+    if errors:
+        raise refused(errors, location="query")
+
+
+class _CheckedRequest(Request):
+    """A request whose body was already checked and validated: FastAPI is handed the finished model."""
+
+    _raw: bytes
+    _model: Any
+
+    @classmethod
+    async def read(cls, request: Request, adapter: TypeAdapter[Any], limit: int) -> _CheckedRequest:
+        context = context_of(request.scope)
+        require_json(context.headers)
+        length = context.headers.get(b"content-length")
+        checked = cls(request.scope, request.receive)
+        checked._raw = await receive_body(length, request.receive, limit, context.limits.receive_seconds)
+        checked._model = parse(checked._raw, adapter)
+        return checked
+
+    async def body(self) -> bytes:
+        return self._raw
+
+    async def json(self) -> Any:  # noqa: ANN401  # whatever model the endpoint takes
+        return self._model
+
+
+def _body_adapter(dependant: Dependant) -> TypeAdapter[Any] | None:
+    if not dependant.body_params:
+        return None
+    info = dependant.body_params[0].field_info
+    return TypeAdapter(cast("type[Any]", Annotated[info.annotation, info]))
+
+
+def _limit(endpoint: Callable[..., Any], limits: Limits) -> int:
+    return limits.body_bytes if getattr(endpoint, _BULK, False) else limits.record_bytes
+
+
+def _is_plain(route: APIRoute, dependant: Dependant) -> bool:
+    """Say whether an operation needs nothing but (at most) its one JSON body and the request."""
+    others = (
+        dependant.path_params
+        or dependant.query_params
+        or dependant.header_params
+        or dependant.cookie_params
+        or dependant.dependencies
+        or dependant.response_param_name
+        or dependant.background_tasks_param_name
+        or dependant.security_scopes_param_name
+        or dependant.websocket_param_name
+        or dependant.http_connection_param_name
+    )
+    one_body = len(dependant.body_params) < 2  # noqa: PLR2004  # one or none
+    return not others and one_body and inspect.iscoroutinefunction(route.endpoint)
+
+
+def _known_parameters(dependant: Dependant) -> frozenset[str]:
+    """Name the query parameters that an operation and its dependencies read."""
+    elsewhere = (params.Path, params.Header, params.Cookie)
+    return frozenset(f.alias for f in get_flat_params(dependant) if not isinstance(f.field_info, elsewhere))
+
+
+__all__ = ["CalculatorRoute", "LeanOperation", "bulk", "lean_operation", "refuse_unknown_parameters"]

@@ -1,0 +1,128 @@
+"""The two ends of a request as ASGI sees them: a bounded way in, and a way out that adds what every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Send
+
+from app.api.body import BYTES_PER_SECOND, chunk, declared_length, too_large, too_slow
+from app.api.context import RequestContext
+from app.api.reply import Reply
+
+_DRAIN_SECONDS: Final = 10.0
+_DRAIN_BYTES: Final = 256_000_000
+_NO_BODY: Final = frozenset({204, 304})
+_ALWAYS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+# Pages and static files bring a policy and a lifetime of their own.
+_UNLESS_SET: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_PLAIN: Final = (*_ALWAYS, *_UNLESS_SET)
+
+
+class Answer:
+    """Sends one answer and remembers how it began."""
+
+    __slots__ = ("_headers", "_send", "started", "status")
+
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self._send = send
+        self._headers = headers
+        self.started = False
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        """Pass on a message of the application, with our headers on the first one."""
+        if message["type"] == "http.response.start":
+            self.status, self.started = message["status"], True
+            own = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in own}
+            added = (header for header in _UNLESS_SET if header[0] not in names)
+            message = {**message, "headers": [*own, *_ALWAYS, *added, *self._headers]}
+        await self._send(message)
+
+    async def reply(self, reply: Reply, *, more: bool = False) -> None:
+        """Send a whole answer."""
+        self.status, self.started = reply.status, True
+        headers: Iterable[tuple[bytes, bytes]] = (*_PLAIN, *self._headers, *reply.headers)
+        if reply.status not in _NO_BODY:
+            headers = (
+                (b"content-type", reply.media_type),
+                (b"content-length", b"%d" % len(reply.body)),
+                *headers,
+            )
+        await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": reply.body, "more_body": more})
+
+    async def reply_and_drain(self, reply: Reply, receive: Receive) -> None:
+        """Send an answer, then let the rest of the body run into the void for a while before the connection closes.
+
+        A client that is still sending would otherwise meet a reset and never read why it was refused.
+        """
+        closing = reply._replace(headers=(*reply.headers, (b"connection", b"close")))
+        await self.reply(closing, more=True)
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await _drain(receive)
+        except (TimeoutError, ClientDisconnect):
+            pass
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drain(receive: Receive) -> None:
+    drained, more = 0, True
+    while more and drained < _DRAIN_BYTES:
+        message = await receive()
+        drained += len(chunk(message))
+        more = message.get("more_body", False)
+
+
+class BoundedReceive:
+    """Receives a body for FastAPI's own ways of reading it: no larger and no slower than the service takes."""
+
+    __slots__ = ("_complete", "_context", "_deadline", "_receive", "_received")
+
+    def __init__(self, receive: Receive, context: RequestContext) -> None:
+        self._receive = receive
+        self._context = context
+        self._received = 0
+        self._deadline: float | None = None
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        """Receive the next message, or raise the 413 or the 408."""
+        if self._complete:
+            return await self._receive()
+        if self._deadline is None:
+            self._begin()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise too_slow() from None
+        if message["type"] == "http.request":
+            self._account(message)
+        return message
+
+    def _begin(self) -> None:
+        declared = self._context.headers.get(b"content-length")
+        if declared is not None and declared_length(declared) > self._context.limits.body_bytes:
+            raise too_large(self._context.limits.body_bytes)
+        self._deadline = asyncio.get_running_loop().time() + self._context.limits.receive_seconds
+
+    def _account(self, message: Message) -> None:
+        size = len(message.get("body", b""))
+        self._received += size
+        self._complete = not message.get("more_body", False)
+        if self._received > self._context.limits.body_bytes:
+            raise too_large(self._context.limits.body_bytes)
+        if self._deadline is not None:
+            self._deadline += size / BYTES_PER_SECOND

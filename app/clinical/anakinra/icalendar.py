@@ -1,0 +1,99 @@
+"""A weaning schedule as iCalendar (RFC 5545): one event for each dose. Nothing of the child but the doses."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from app.clinical.anakinra.protocol import refusal
+from app.clinical.anakinra.weaning import WeanAnswer, WeanStep
+from app.clinical.arithmetic import ICALENDAR_LINE_OCTETS, exact, said
+
+MEDIA_TYPE: Final = "text/calendar"
+_NOTES: Final = frozenset({"off_label", "evidence_limited"})
+_ESCAPED: Final = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
+
+
+def calendar(plan: WeanAnswer, now: datetime) -> str:
+    """Write a plan as an iCalendar stream: CRLF, lines folded at 75 octets, times in UTC.
+
+    `now` becomes DTSTAMP; all else follows from the plan, the UIDs too, so the same plan gives the same events.
+    Raises `RefusedInputError` when the plan has no moments: held, without `starts_at` or without `interval_hours`.
+    """
+    _refuse_without_moments(plan)
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Defervesce//Anakinra weaning//EN", "CALSCALE:GREGORIAN"]
+    identity = _identity(plan)
+    for step in plan.steps:
+        lines.extend(_event(plan, step, identity, now))
+    lines.append("END:VCALENDAR")
+    return "".join(f"{folded}\r\n" for line in lines for folded in _fold(line))
+
+
+def _refuse_without_moments(plan: WeanAnswer) -> None:
+    if plan.status == "hold":
+        message = "The wean is held, so there is no schedule to put in a calendar. Ask for JSON to see the reason."
+        raise refusal("/clinically_stable", "no_schedule", message)
+    if plan.total_hours is None:
+        message = "A calendar needs hours, not windows: send interval_hours, or ask for JSON."
+        raise refusal("/interval_hours", "needed_for_calendar", message)
+    if plan.stops_at is None:
+        message = "A calendar needs starts_at, a date and time with an offset from UTC, or ask for JSON."
+        raise refusal("/starts_at", "needed_for_calendar", message)
+
+
+def _identity(plan: WeanAnswer) -> str:
+    doses = [f"{s.mg_kg_day}/{s.rounded_per_dose_mg}/{s.starts_at and _utc(s.starts_at)}" for s in plan.steps]
+    return hashlib.sha256("|".join([plan.protocol, plan.rules.sha256, *doses]).encode()).hexdigest()
+
+
+def _event(plan: WeanAnswer, step: WeanStep, identity: str, now: datetime) -> Iterator[str]:
+    following = next((s.starts_at for s in plan.steps if s.step == step.step + 1), None)
+    yield "BEGIN:VEVENT"
+    yield f"UID:{identity}-{step.step}@defervesce"
+    yield f"DTSTAMP:{_utc(now)}"
+    if step.starts_at is not None:
+        yield f"DTSTART:{_utc(step.starts_at)}"
+    if following is not None:
+        yield f"DTEND:{_utc(following)}"
+    yield f"SUMMARY:{_text(_summary(plan, step))}"
+    yield f"DESCRIPTION:{_text(_description(plan, step))}"
+    yield "STATUS:TENTATIVE"
+    yield "TRANSP:TRANSPARENT"
+    yield "END:VEVENT"
+
+
+def _summary(plan: WeanAnswer, step: WeanStep) -> str:
+    if not step.per_dose_mg:
+        return "Anakinra: stop"
+    dose, per_day = said(exact(step.rounded_per_dose_mg)), said(exact(step.mg_kg_day))
+    return f"Anakinra {per_day} mg/kg/day: {dose} mg IV every {plan.dose_interval_hours} h"
+
+
+def _description(plan: WeanAnswer, step: WeanStep) -> str:
+    first = "Current dose." if step.step == 0 else "Only if a clinician finds the child stable; otherwise hold."
+    notes = " ".join(w.message for w in plan.warnings if w.code in _NOTES)
+    return (
+        f"{first} Calculated by protocol {plan.protocol}, version {plan.rules.version}; a proposal to check.\n{notes}"
+    )
+
+
+def _utc(moment: datetime) -> str:
+    in_utc = moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat()
+    return in_utc.replace("-", "").replace(":", "") + "Z"
+
+
+def _text(value: str) -> str:
+    return value.translate(_ESCAPED)
+
+
+def _fold(line: str) -> Iterator[str]:
+    """Cut a line at 75 octets, never within a character; what follows is led by a space, which counts."""
+    piece = ""
+    for character in line:
+        if len((piece + character).encode()) > ICALENDAR_LINE_OCTETS:
+            yield piece
+            piece = " "
+        piece += character
+    yield piece

@@ -1,0 +1,113 @@
+"""A dose as answers show it: every measure, the working, and the warnings that follow from the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.clinical.anakinra.protocol import Amount, BandName, Protocol
+from app.clinical.arithmetic import said, shown
+from app.clinical.rulebook import Provenance, Rulebook
+from app.clinical.warning import Caution
+
+Place = Literal["low", "high", "midpoint", "target", "current", "highest", "next"]
+
+
+# No pydantic model: an answer holds several, and a model costs several times as much to make. Nobody writes to one.
+@dataclass(slots=True)
+class DoseOption:
+    """One dose. `daily_mg` and `per_dose_mg` are what is given after the cap and before rounding."""
+
+    at: Annotated[Place, Field(description="Which dose this is: an end or the middle of a band, the target ...")]
+    band: Annotated[BandName | None, Field(description="The band it belongs to; null for a dose of neither")]
+    mg_kg_day: Annotated[float, Field(description="The dose asked for, mg/kg/day")]
+    daily_mg: Annotated[float, Field(description="mg/day; always per_dose_mg x doses_per_day")]
+    nominal_daily_mg: Annotated[
+        float, Field(description="Weight x mg_kg_day, mg/day: what it would be without the cap")
+    ]
+    doses_per_day: Annotated[int, Field(description="Doses in 24 hours")]
+    interval_hours: Annotated[int, Field(description="Hours between two doses")]
+    per_dose_mg: Annotated[float, Field(description="mg of one dose, before rounding")]
+    rounded_per_dose_mg: Annotated[float, Field(description="mg of one dose, rounded for giving")]
+    rounding_percent: Annotated[float, Field(description="What rounding adds or takes away, % of per_dose_mg")]
+    volume_ml: Annotated[
+        float, Field(description="Volume of the rounded dose in mL, from the 100 mg / 0.67 mL syringe")
+    ]
+    rounded_volume_ml: Annotated[float, Field(description="The same volume at two decimals")]
+    effective_mg_kg_day: Annotated[
+        float,
+        Field(description="mg/kg/day the child gets, cap counted in and rounding not; the weaning starts from it"),
+    ]
+    capped: Annotated[bool, Field(description="The cap per dose binds")]
+
+
+def option(amount: Amount, protocol: Protocol, at: Place, band: BandName | None = None) -> DoseOption:
+    """Show a dose."""
+    return DoseOption(
+        at,
+        band,
+        shown(amount.mg_kg_day),
+        shown(amount.daily),
+        shown(amount.nominal_daily),
+        protocol.doses_per_day,
+        protocol.interval_hours,
+        shown(amount.per_dose),
+        shown(amount.rounded_per_dose),
+        shown(amount.rounding_percent),
+        shown(amount.volume),
+        shown(amount.volume_to_draw),
+        shown(amount.effective),
+        amount.capped,
+    )
+
+
+def working(weight: str, amount: Amount, protocol: Protocol) -> tuple[str, ...]:
+    """Write the arithmetic of a dose, line by line; `weight` as it is said."""
+    daily, per_dose = said(amount.nominal_daily), said(amount.per_dose)
+    nominal = said(amount.nominal_daily / protocol.doses_per_day) if amount.capped else per_dose
+    lines = [
+        f"{weight} kg x {said(amount.mg_kg_day)} mg/kg/day = {daily} mg/day",
+        f"{daily} mg/day / {protocol.doses_per_day} = {nominal} mg every {protocol.interval_hours} h",
+    ]
+    if amount.capped:
+        lines.append(_cap_line(weight, nominal, amount, protocol))
+    to_give = said(amount.rounded_per_dose)
+    return (*lines, _rounding_line(per_dose, to_give, amount, protocol), _volume_line(to_give, amount, protocol))
+
+
+def _cap_line(weight: str, nominal: str, amount: Amount, protocol: Protocol) -> str:
+    given = f"{said(protocol.cap)} mg x {protocol.doses_per_day} / {weight} kg = {said(amount.effective)} mg/kg/day"
+    return f"{nominal} mg is above the cap of {said(protocol.cap)} mg per dose: {given}"
+
+
+def _rounding_line(per_dose: str, to_give: str, amount: Amount, protocol: Protocol) -> str:
+    change = f"{amount.rounding_percent:+.1f} %" if amount.rounding_percent else "no change"
+    return f"{per_dose} mg to the nearest {protocol.rounding_text} mg = {to_give} mg ({change})"
+
+
+def _volume_line(to_give: str, amount: Amount, protocol: Protocol) -> str:
+    exact, drawn = said(amount.volume), said(amount.volume_to_draw)
+    about = "" if exact == drawn else f", about {drawn} mL"
+    return f"{to_give} mg of a syringe of {protocol.syringe} = {exact} mL{about}"
+
+
+class Standing:
+    """What every answer of a protocol carries: its provenance and the warnings that always hold."""
+
+    def __init__(self, protocol: Protocol, rulebook: Rulebook) -> None:
+        label, acr, nih = (rulebook[key] for key in ("kineret-label", "acr-misc-2022", "nih-misc-2022"))
+        checks = (rulebook[key] for key in ("bedside-schwartz-2009", "body-measures", "growth-limits"))
+        self.rules: Provenance = protocol.rules.provenance(label, *checks, acr, nih)
+        self.off_label = Caution(code="off_label", message=label.text("off_label"))
+        self.evidence = Caution(code="evidence_limited", message=protocol.evidence)
+        self.capped = Caution(code="dose_capped", message=protocol.cap_text)
+        self.brief = (self.off_label, self.evidence)
+        self.full = (
+            *self.brief,
+            Caution(code="differs_from_acr", message=acr.text("differs")),
+            Caution(code="differs_from_nih", message=nih.text("differs")),
+            Caution(code="other_regimens", message=nih.text("other_regimens")),
+            Caution(code="evidence_against", message=nih.text("counter_evidence")),
+        )

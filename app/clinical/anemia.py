@@ -1,0 +1,65 @@
+"""Anaemia for age: by the laboratory's own lower limit, or by the reference limit for age (and sex)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, Literal, Protocol
+
+from app.clinical.criteria import Criteria
+from app.clinical.evidence import Criterion, Finding
+from app.clinical.facts import Facts
+from app.clinical.rulebook.model import Threshold
+
+Sex = Literal["male", "female"]
+_HEMOGLOBIN: Final = "labs.hemoglobin"
+_UNIT: Final = "g/dL"
+
+
+class HemoglobinLimit(Protocol):
+    """Gives the lower limit of haemoglobin in g/dL for an age in years; None where there is none for this sex."""
+
+    def __call__(self, age_years: float, sex: Sex | None) -> Decimal | None:
+        """Return the limit."""
+
+
+class AnemiaForAge:
+    """The laboratory's own limit decides where it was sent; else the reference for age."""
+
+    def __init__(self, c: Criteria, hemoglobin_limit: HemoglobinLimit) -> None:
+        self._criteria = c
+        self._limit = hemoglobin_limit
+        self._anemia = c.combined("kd.supplemental.anemia", "anemia", "first_known")
+        self._own = c.beyond_limit("kd.supplemental.anemia.laboratory", "anemia.laboratory", "hemoglobin", "lower")
+        self._by_sex = c.combined("kd.supplemental.anemia.reference", "anemia.reference", "any")
+        self._higher_limit = c.combined("kd.supplemental.anemia.sex", "anemia.sex", "all")
+        self._higher_sex = c.stated("kd.supplemental.anemia.sex.higher", "anemia.sex.higher", "sex")
+        self._references: dict[Decimal, Criterion] = {}
+
+    def judge(self, facts: Facts) -> Finding:
+        """Judge one child."""
+        own, reference = self._own.judge(facts), self._reference(facts)
+        return self._anemia(own) if reference is None else self._anemia(own, reference)
+
+    def _reference(self, facts: Facts) -> Finding | None:
+        age, sex = facts.age_years, facts.request.sex
+        value = facts.lab("hemoglobin")
+        limit = self._limit(age, sex)
+        if limit is not None:
+            return self._below(limit).measured(value)
+        male, female = self._limit(age, "male"), self._limit(age, "female")
+        if male is None or female is None:
+            return None
+        # The limit needs a sex that is not known: below the lower limit is anaemia in both, below the higher in one.
+        lower, higher = sorted((male, female))
+        return self._by_sex(
+            self._below(lower).measured(value),
+            self._higher_limit(self._higher_sex.stated(None), self._below(higher).measured(value)),
+        )
+
+    def _below(self, limit: Decimal) -> Criterion:
+        """Return the criterion of a limit; there are as many as the reference has rows."""
+        if limit not in self._references:
+            self._references[limit] = self._criteria.below_reference(
+                "kd.supplemental.anemia.reference", "anemia.reference", limit, _UNIT, _HEMOGLOBIN
+            )
+        return self._references[limit]

@@ -1,0 +1,61 @@
+"""The MIS-C case definitions: CDC 2020, CSTE/CDC 2023, WHO 2020 and RCPCH 2020, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from app.clinical.case_definitions.cdc_2020 import Cdc2020
+from app.clinical.case_definitions.cste_2023 import Cste2023, CsteFinding
+from app.clinical.case_definitions.rcpch_2020 import Rcpch2020
+from app.clinical.case_definitions.shared import SharedCriteria
+from app.clinical.case_definitions.who_2020 import Who2020
+from app.clinical.evidence import Finding
+from app.clinical.facts import Facts
+from app.clinical.rulebook import Rulebook
+from app.clinical.warning import Caution
+
+__all__ = ["CaseDefinitions", "CaseDefinitionsResult", "CsteFinding"]
+
+
+@dataclass(slots=True)
+class CaseDefinitionsResult:
+    """Each definition's Finding. They differ by design: none is derived from another."""
+
+    cdc_2020: Annotated[Finding, Field(description="CDC 2020 (HAN-00432), the study's definition")]
+    cste_2023: Annotated[CsteFinding, Field(description="CSTE/CDC 2023, with the surveillance class")]
+    who_2020: Annotated[Finding, Field(description="WHO 2020, preliminary definition")]
+    rcpch_2020: Annotated[Finding, Field(description="RCPCH 2020, PIMS-TS")]
+    # An answer shows these among its own warnings, not here.
+    cautions: Annotated[tuple[Caution, ...], Field(exclude=True)] = ()
+
+
+class CaseDefinitions:
+    """The four definitions, built once from the rulebook."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self._shared = SharedCriteria()
+        self._cdc = Cdc2020(rulebook)
+        self._cste = Cste2023(rulebook)
+        self._who = Who2020(rulebook)
+        self._rcpch = Rcpch2020(rulebook)
+        self.rule_sets = (self._cdc.rules, self._cste.rules, self._who.rules, self._rcpch.rules)
+
+    def judge(
+        self, facts: Facts, *, hypotension: Finding | None = None, cv_shock: Finding | None = None
+    ) -> CaseDefinitionsResult:
+        """Judge all four; every unknown names the fewest inputs that could decide it.
+
+        `hypotension` and `cv_shock` are the Findings of the shock rules, shown in full there. CV shock proves shock
+        when met and proves nothing otherwise. Without them only the clinician's statements count.
+        """
+        shared = self._shared.judge(facts, hypotension, cv_shock)
+        return CaseDefinitionsResult(
+            self._cdc.judge(facts, shared),
+            self._cste.judge(facts, shared),
+            self._who.judge(facts, shared),
+            self._rcpch.judge(facts, shared),
+            tuple(dict.fromkeys(shared.cautions)),
+        )

@@ -1,0 +1,213 @@
+"""Clinical terms: graded from the facts that a caller states about the event.
+
+Every fact has finitely many cells: yes and no, the words of a choice, the stretches between the numbers that its bands
+compare with. What was not stated is tried in every cell, so that the grades that remain are exactly those that some
+answer to the open questions would give. Facts that are mere alternatives ("limits self care") count when stated only.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from itertools import pairwise, product
+from typing import Any, Final, NamedTuple
+
+from app.clinical.arithmetic import exact
+from app.clinical.ctcae.conditions import Choice, Comparison, Condition, Flag, parse
+from app.clinical.ctcae.grades import bits, decided, outcome
+from app.clinical.ctcae.scales import NOTHING, Judged
+from app.clinical.rulebook.ctcae_terms import CtcaeTermRule, DerivedRule, FactRule
+from app.clinical.rulebook.model import Operator
+
+Stated = bool | float | str | Decimal | None
+Cell = bool | str | Decimal
+Cells = Mapping[str, Cell | None]
+
+_HOLDS: Final[Mapping[Operator, Callable[[Any, Any], bool]]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_YES_OR_NO: Final = (False, True)
+_KEPT: Final = 4096
+_HALF: Final = Decimal(2)
+
+
+class Way(NamedTuple):
+    """A way to one grade (or, for a gap, to the grades on its two sides)."""
+
+    grades: int
+    is_gap: bool
+    conditions: tuple[Condition, ...]
+    text: str
+
+
+class Question(NamedTuple):
+    """A fact that the bands ask for, and the cells in which it can lie."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    points: tuple[Decimal, ...]
+
+    def cell(self, value: Stated) -> Cell | None:
+        """Return the cell of a stated value; a number is represented by a point of its stretch."""
+        if value is None or isinstance(value, bool | str):
+            return value
+        number = exact(value)
+        return next(c for c in self.cells if isinstance(c, Decimal) and self._alike(number, c))
+
+    def _alike(self, number: Decimal, cell: Decimal) -> bool:
+        return all((number > p, number < p) == (cell > p, cell < p) for p in self.points)
+
+
+class ClinicalTerm:
+    """A compiled clinical term. Built once; `judge` answers each combination of cells from memory."""
+
+    def __init__(self, rule: CtcaeTermRule, facts: Mapping[str, FactRule]) -> None:
+        self.rule = rule
+        self.ways = tuple(_ways(rule))
+        self.routes = tuple((tuple(map(parse, r.when)), r) for r in rule.route)
+        self.optional = frozenset(rule.optional)
+        self.derived = {d.fact: d for d in rule.derived}
+        self.differences = {d.fact: d for d in rule.difference}
+        asked = dict.fromkeys(_asked(rule))
+        self.questions = tuple(_question(n, facts.get(n), self._conditions()) for n in asked if n not in self.derived)
+        sources = (n for d in rule.difference for n in (d.minuend, d.subtrahend))
+        stated = (n for n in asked if n not in self.derived and n not in self.differences)
+        self.facts = tuple(dict.fromkeys((*stated, *sources)))
+        self._open = tuple(q for q in self.questions if q.name not in self.optional)
+        self._judge_cells = lru_cache(maxsize=_KEPT)(self._judge)
+
+    def judge(self, stated: Mapping[str, Stated]) -> Judged:
+        """Judge an event by the facts stated about it."""
+        known = {q.name: q.cell(self._value(q.name, stated)) for q in self.questions}
+        return self._judge_cells(tuple(known.values()))
+
+    def route(self, stated: Mapping[str, Stated]) -> int:
+        """Return the place of the route that leads to another term, or -1."""
+        cells = {q.name: q.cell(self._value(q.name, stated)) for q in self.questions}
+        places = (i for i, (when, _) in enumerate(self.routes) if all(self._holds(c, cells) for c in when))
+        return next(places, NOTHING)
+
+    def _value(self, name: str, stated: Mapping[str, Stated]) -> Stated:
+        difference = self.differences.get(name)
+        if difference is None:
+            return stated.get(name)
+        of, less = stated.get(difference.minuend), stated.get(difference.subtrahend)
+        if of is None or less is None:
+            return None
+        return exact(_number(of)) - exact(_number(less))
+
+    def _judge(self, known: tuple[Cell | None, ...]) -> Judged:
+        cells: dict[str, Cell | None] = dict(zip((q.name for q in self.questions), known, strict=True))
+        unknown = [q for q in self._open if cells[q.name] is None]
+        found: dict[tuple[str, Cell], int] = {}
+        possible = fired = 0
+        for values in product(*(q.cells for q in unknown)):
+            tried = cells | dict(zip((q.name for q in unknown), values, strict=True))
+            remaining, holding = self._outcome(tried)
+            possible |= remaining
+            fired |= holding
+            for question, value in zip(unknown, values, strict=True):
+                found[question.name, value] = found.get((question.name, value), 0) | remaining
+        if decided(possible) is not None:
+            return Judged(possible, self._first(fired, lambda w: w.grades == possible))
+        matter = {name for (name, _), remaining in found.items() if remaining != possible}
+        missing = tuple(n for q in unknown if q.name in matter for n in self._sources(q.name))
+        return Judged(possible, gap=self._first(fired, lambda w: w.is_gap), missing=tuple(dict.fromkeys(missing)))
+
+    def _sources(self, name: str) -> tuple[str, ...]:
+        difference = self.differences.get(name)
+        return (name,) if difference is None else (difference.minuend, difference.subtrahend)
+
+    def _outcome(self, cells: Cells) -> tuple[int, int]:
+        met = gap = holding = 0
+        for place, way in enumerate(self.ways):
+            if all(self._holds(c, cells) for c in way.conditions):
+                holding |= 1 << place
+                met, gap = (met, gap | way.grades) if way.is_gap else (met | way.grades, gap)
+        return outcome(met, 0, gap, 0), holding
+
+    def _first(self, fired: int, wanted: Callable[[Way], bool]) -> int:
+        return next((p for p, w in enumerate(self.ways) if fired >> p & 1 and wanted(w)), NOTHING)
+
+    def _holds(self, condition: Condition, cells: Cells) -> bool:
+        """Say whether a condition holds; a fact that was not stated does not meet it."""
+        if isinstance(condition, Flag):
+            return self._flag(condition.name, cells) is condition.wanted
+        if isinstance(condition, Choice):
+            return cells[condition.name] in condition.values
+        value = cells[condition.left]
+        return value is not None and _HOLDS[condition.operator](value, condition.offset)
+
+    def _flag(self, name: str, cells: Cells) -> bool:
+        derived = self.derived.get(name)
+        if derived is None:
+            return cells[name] is True
+        ruled_out = self._all(derived.false_when, cells) if derived.false_when else False
+        return not ruled_out and self._all(derived.true_when, cells)
+
+    def _all(self, conditions: Iterable[str], cells: Cells) -> bool:
+        return all(self._holds(parse(c), cells) for c in conditions)
+
+    def _conditions(self) -> Iterator[Condition]:
+        for way in self.ways:
+            yield from way.conditions
+        for when, _ in self.routes:
+            yield from when
+        for derived in self.rule.derived:
+            yield from map(parse, (*derived.true_when, *derived.false_when))
+
+
+def _number(value: Stated) -> float | Decimal:
+    if isinstance(value, bool | str) or value is None:
+        raise TypeError("a difference needs two numbers")
+    return value
+
+
+def _ways(rule: CtcaeTermRule) -> Iterator[Way]:
+    for band in sorted(rule.band, key=lambda b: b.grade):
+        yield Way(bits((band.grade,)), False, tuple(map(parse, band.when)), band.text or "")  # noqa: FBT003 - a row
+    for gap in rule.gap:
+        yield Way(bits(gap.grades), True, tuple(map(parse, gap.when)), gap.text)  # noqa: FBT003 - a row
+
+
+def _asked(rule: CtcaeTermRule) -> Iterator[str]:
+    """Name every fact in the order in which the bands ask for it."""
+    derived: dict[str, DerivedRule] = {d.fact: d for d in rule.derived}
+    every: Sequence[tuple[str, ...]] = [r.when for r in (*rule.band, *rule.gap, *rule.route)]
+    for text in (t for when in every for t in when):
+        name = _name(parse(text))
+        if name in derived:
+            yield from (_name(parse(t)) for t in (*derived[name].true_when, *derived[name].false_when))
+        else:
+            yield name
+
+
+def _name(condition: Condition) -> str:
+    return condition.left if isinstance(condition, Comparison) else condition.name
+
+
+def _question(name: str, fact: FactRule | None, conditions: Iterable[Condition]) -> Question:
+    if fact is not None and fact.kind == "boolean":
+        return Question(name, _YES_OR_NO, ())
+    if fact is not None and fact.kind == "choice":
+        return Question(name, fact.values, ())
+    points = sorted({c.offset for c in conditions if isinstance(c, Comparison) and c.left == name})
+    low = None if fact is None else fact.low
+    high = None if fact is None else fact.high
+    return Question(name, tuple(_stretches(points, low, high)), tuple(points))
+
+
+def _stretches(points: Sequence[Decimal], low: Decimal | None, high: Decimal | None) -> Iterator[Decimal]:
+    """Yield every point, and one number from each stretch before, between and after them."""
+    first, last = points[0], points[-1]
+    if low is None or low < first:
+        yield first - 1
+    yield from points
+    yield from ((a + b) / _HALF for a, b in pairwise(points))
+    if high is None or high > last:
+        yield last + 1

@@ -1,0 +1,247 @@
+"""Weight and height against age: finds slips of unit and decimal point before a dose is calculated from them.
+
+Distance from the median is counted in CDC's modified Z: the unit is half of what lies between the median and the value
+at Z = 2, on either side, so that extreme values are not squeezed. This is data checking, not an assessment of growth.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, Literal, NamedTuple
+
+from app.clinical.arithmetic import MONTHS_PER_YEAR, exact, plain, rounded
+from app.clinical.plausibility import HOW_TO_OVERRIDE, NO_CAUTIONS
+from app.clinical.refusal import InputError, RefusedInputError
+from app.clinical.rulebook import LoadedRuleSet, Rulebook, RulebookError
+from app.clinical.rulebook.growth_references import GrowthRule
+from app.clinical.rulebook.model import Range
+from app.clinical.warning import Caution
+
+Sex = Literal["male", "female"]
+Measure = Literal["weight", "height"]
+BOTH: Final[tuple[Sex, ...]] = ("male", "female")
+SLIPS: Final[dict[Measure, tuple[str, ...]]] = {
+    "weight": (
+        "weight_maybe_pounds",
+        "weight_maybe_tenfold_high",
+        "weight_maybe_tenfold_low",
+        "weight_maybe_converted_twice",
+    ),
+    "height": ("height_maybe_inches", "height_maybe_metres", "height_maybe_feet", "height_maybe_millimetres"),
+}
+TENTH: Final = Decimal("0.1")
+
+
+class Point(NamedTuple):
+    """The median at one age, and one modified Z below and above it."""
+
+    age_months: float
+    median: float
+    below: float
+    above: float
+
+    def score(self, value: float) -> float:
+        """Return the distance from the median in modified Z."""
+        return (value - self.median) / (self.above if value > self.median else self.below)
+
+    def at(self, score: float) -> float:
+        """Return the value at a modified Z."""
+        return self.median + score * (self.above if score > 0 else self.below)
+
+
+class Curve:
+    """One reference of one sex: points by age, straight lines between them, flat beyond the last."""
+
+    __slots__ = ("_ages", "_points", "starts_at")
+
+    def __init__(self, rule: GrowthRule) -> None:
+        self._points = tuple(
+            Point(float(age), float(median), float((median - low) / rule.z), float((high - median) / rule.z))
+            for age, low, median, high in rule.row
+        )
+        self._ages = tuple(p.age_months for p in self._points)
+        self.starts_at = self._ages[0]
+
+    def at(self, age_months: float) -> Point:
+        """Return the point at an age at which the curve has started."""
+        index = max(bisect_right(self._ages, age_months) - 1, 0)
+        before = self._points[index]
+        if index == len(self._points) - 1:
+            return before
+        after = self._points[index + 1]
+        share = (age_months - before.age_months) / (after.age_months - before.age_months)
+        return Point(
+            age_months,
+            before.median + share * (after.median - before.median),
+            before.below + share * (after.below - before.below),
+            before.above + share * (after.above - before.above),
+        )
+
+
+class Span(NamedTuple):
+    """Two distances from the median, both inclusive."""
+
+    low: float
+    high: float
+
+
+class Limits(NamedTuple):
+    """The limits of one measure, and what could have slipped."""
+
+    field: str
+    unit: str
+    believable: Span
+    ordinary: Span
+    expected: Span
+    slips: tuple[tuple[float, Caution], ...]
+    unusual: Caution
+    implausible: Caution
+
+
+class Found(NamedTuple):
+    """What a check found: a warning of each kind that applies, and whether the value is beyond belief."""
+
+    cautions: tuple[Caution, ...]
+    allowed: str | None
+
+
+class GrowthLimits:
+    """Checks weight and height against age and each other (`growth-limits`)."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rules = rulebook["growth-limits"]
+        self._curves: dict[tuple[str, str], tuple[Curve, ...]] = {
+            (measure, sex): _curves(self.rules, measure, sex) for measure in SLIPS for sex in BOTH
+        }
+        self._weight = _limits(self.rules, "weight", "weight_kg", "kg")
+        self._height = _limits(self.rules, "height", "height_cm", "cm")
+        self._body_mass_index = _span(self.rules.range("body_mass_index"))
+        self._centimetres = float(self.rules.number("centimetres_per_metre"))
+        self._disagree = _caution(self.rules, "weight_and_height_disagree")
+
+    def cautions(
+        self,
+        age_years: float | None,
+        weight_kg: float | None,
+        height_cm: float | None = None,
+        sex: Sex | None = None,
+    ) -> tuple[Caution, ...]:
+        """Return the warnings that a weight (kg) and height (cm) earn at an age (years); None is unknown.
+
+        A whole number of years is read as completed years, so the child may be up to a year older.
+        """
+        found = self._found(age_years, weight_kg, height_cm, sex)
+        return tuple(c for _, one in found for c in one.cautions) + self._fit(weight_kg, height_cm)
+
+    def check(  # noqa: PLR0913 - the child's four facts, where they stand in the request, and the override
+        self,
+        age_years: float | None,
+        weight_kg: float | None,
+        height_cm: float | None = None,
+        sex: Sex | None = None,
+        *,
+        pointer: str = "/weight_kg",
+        height_pointer: str = "/height_cm",
+        override: bool = False,
+    ) -> tuple[Caution, ...]:
+        """Return the warnings, or refuse what no child of that age weighs or measures unless overridden.
+
+        Raises `RefusedInputError`: `weight_implausible_for_age`, `height_implausible_for_age`.
+        """
+        found = self._found(age_years, weight_kg, height_cm, sex)
+        pointers = {"weight_kg": pointer, "height_cm": height_pointer}
+        errors = [_refusal(pointers[m.field], m, one) for m, one in found if one.allowed is not None]
+        if errors and not override:
+            raise RefusedInputError(*errors)
+        return tuple(c for _, one in found for c in one.cautions) + self._fit(weight_kg, height_cm)
+
+    def _found(
+        self, age_years: float | None, weight_kg: float | None, height_cm: float | None, sex: Sex | None
+    ) -> list[tuple[Limits, Found]]:
+        if age_years is None:
+            return []
+        sent = (("weight", self._weight, weight_kg), ("height", self._height, height_cm))
+        return [(m, _judge(m, v, self._points(name, age_years, sex))) for name, m, v in sent if v is not None]
+
+    def _points(self, measure: str, age_years: float, sex: Sex | None) -> list[Point]:
+        """Return the reference points that may apply: of either sex if unknown, of both ends of a whole year."""
+        months = age_years * MONTHS_PER_YEAR
+        ages = (months, months + MONTHS_PER_YEAR) if age_years == int(age_years) else (months,)
+        sexes = BOTH if sex is None else (sex,)
+        return [_curve_at(self._curves[measure, s], age).at(age) for s in sexes for age in ages]
+
+    def _fit(self, weight_kg: float | None, height_cm: float | None) -> tuple[Caution, ...]:
+        if not weight_kg or not height_cm:
+            return NO_CAUTIONS
+        low, high = self._body_mass_index
+        index = weight_kg / (height_cm / self._centimetres) ** 2
+        return NO_CAUTIONS if low <= index <= high else (self._disagree,)
+
+
+def _judge(limits: Limits, value: float, points: Sequence[Point]) -> Found:
+    """Judge a value by the most lenient of the points that may apply."""
+    if _within(limits.expected, value, points):
+        return Found(NO_CAUTIONS, None)
+    slips = tuple(c for factor, c in limits.slips if _within(limits.expected, value * factor, points))
+    if not _within(limits.believable, value, points):
+        return Found((*slips, limits.implausible), _allowed(limits, points))
+    if slips or _within(limits.ordinary, value, points):
+        return Found(slips, None)
+    return Found((limits.unusual,), None)
+
+
+def _within(span: Span, value: float, points: Sequence[Point]) -> bool:
+    """Say whether the value may lie inside: by one point at the low end, by one, maybe another, at the high end."""
+    scores = [p.score(value) for p in points]
+    return min(scores) <= span.high and max(scores) >= span.low
+
+
+def _allowed(limits: Limits, points: Sequence[Point]) -> str:
+    low = min(p.at(limits.believable.low) for p in points)
+    high = max(p.at(limits.believable.high) for p in points)
+    return f"{_tenths(max(low, 0))} to {_tenths(high)} {limits.unit}"
+
+
+def _tenths(value: float) -> str:
+    return plain(rounded(exact(value), TENTH))
+
+
+def _refusal(pointer: str, limits: Limits, found: Found) -> InputError:
+    reasons = " ".join(c.message for c in reversed(found.cautions))
+    message = f"{reasons} For this age {limits.field} is taken from {found.allowed}. {HOW_TO_OVERRIDE}"
+    return InputError(pointer, limits.implausible.code, message)
+
+
+def _curves(rules: LoadedRuleSet, measure: str, sex: str) -> tuple[Curve, ...]:
+    found = [Curve(g) for g in rules.content.growth if g.measure == measure and g.sex == sex]
+    if not found:
+        raise RulebookError(f"{rules.file}: growth: no table of {measure} for {sex}")
+    return tuple(sorted(found, key=lambda c: c.starts_at))
+
+
+def _curve_at(curves: Sequence[Curve], age_months: float) -> Curve:
+    """Return the last curve that has started at this age: WHO below two years, CDC from then on."""
+    return next((c for c in reversed(curves) if c.starts_at <= age_months), curves[0])
+
+
+def _limits(rules: LoadedRuleSet, measure: Measure, field: str, unit: str) -> Limits:
+    return Limits(
+        field,
+        unit,
+        _span(rules.range(f"{measure}.believable")),
+        _span(rules.range(f"{measure}.ordinary")),
+        _span(rules.range(f"{measure}.expected")),
+        tuple((float(rules.number(code)), _caution(rules, code)) for code in SLIPS[measure]),
+        _caution(rules, f"{measure}_unusual_for_age"),
+        _caution(rules, f"{measure}_implausible_for_age"),
+    )
+
+
+def _span(row: Range) -> Span:
+    return Span(float(row.low), float(row.high))
+
+
+def _caution(rules: LoadedRuleSet, code: str) -> Caution:
+    return Caution(code=code, message=rules.text(code))

@@ -1,0 +1,151 @@
+"""Hypotension by age (PALS), cardiovascular shock as the study defines it, and Kawasaki disease shock syndrome.
+
+What a clinician states outranks what is derived from numbers; a disagreement earns a warning
+(docs/decisions/0004-stated-outranks-measured.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.clinical.arithmetic import DAYS_PER_YEAR, PERCENT, exact, plain, significant
+from app.clinical.criteria import Criteria
+from app.clinical.evidence import MET, NOT_MET, Criterion, Finding, Truth, disagreement, reference
+from app.clinical.facts import Facts
+from app.clinical.rulebook import Rulebook
+from app.clinical.rulebook.model import Threshold
+from app.clinical.vasoactive import Vasoactives
+from app.clinical.warning import Caution
+
+DISAGREE: Final = "stated_and_measured_disagree"
+_SYSTOLIC: Final = "hemodynamics.systolic_bp_mmhg"
+_BASELINE: Final = "hemodynamics.baseline_systolic_bp_mmhg"
+_MEASURED: Final = "shock.hypotension.measured"
+
+
+class PalsHypotension:
+    """The systolic limits of PALS, one criterion for each completed year of age."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rules = rulebook["pals-hypotension"]
+        criteria = Criteria(self.rules)
+        self._is_neonate = self.rules.threshold("age.neonate").is_met
+        self._is_infant = self.rules.threshold("age.infant").is_met
+        self._is_adolescent = self.rules.threshold("age.adolescent").is_met
+        self._neonate = criteria.measured(_MEASURED, "systolic.neonate", _SYSTOLIC)
+        self._infant = criteria.measured(_MEASURED, "systolic.infant", _SYSTOLIC)
+        self._adolescent = criteria.measured(_MEASURED, "systolic.adolescent", _SYSTOLIC)
+        self._children = {
+            years: self._child(years) for years in range(int(self.rules.threshold("age.adolescent").value))
+        }
+
+    def _child(self, years: int) -> Criterion:
+        base = self.rules.threshold("systolic.child")
+        limit = base.value + self.rules.number("systolic.per_year") * years
+        threshold = Threshold(id=base.id, operator=base.operator, value=limit, unit=base.unit, source=base.source)
+        label = f"Systolic pressure {base.operator} {plain(limit)} mmHg ({years} completed years)"
+        return Criterion(_MEASURED, label, _SYSTOLIC, source=self.rules.cite(base), threshold=threshold)
+
+    def judge(self, facts: Facts) -> Finding:
+        """Compare the systolic pressure with the limit for age."""
+        return self._criterion(facts).measured(facts.hemodynamics.systolic_bp_mmhg)
+
+    def _criterion(self, facts: Facts) -> Criterion:
+        if self._is_adolescent(facts.completed_years):
+            return self._adolescent
+        if not self._is_infant(facts.completed_years):
+            return self._children[facts.completed_years]
+        days = int(significant(exact(facts.age_years) * DAYS_PER_YEAR))
+        return self._neonate if self._is_neonate(days) else self._infant
+
+
+@dataclass(slots=True)
+class ShockJudgement:
+    """Cardiovascular shock, the hypotension it was judged by, and warnings."""
+
+    cv_shock: Finding
+    hypotension: Finding
+    cautions: tuple[Caution, ...]
+
+
+class CardiovascularShock:
+    """Persistent fluid-refractory hypotension that needs vasoactive support, compiled from `misc-cv-shock-2023`."""
+
+    def __init__(self, rulebook: Rulebook, vasoactives: Vasoactives) -> None:
+        self.rules = rulebook["misc-cv-shock-2023"]
+        self.pals = PalsHypotension(rulebook)
+        self._vasoactives = vasoactives
+        c = Criteria(self.rules)
+        self._cv_shock = c.combined("shock.cv", "cv_shock", "all")
+        self._hypotension = c.combined("shock.hypotension", "hypotension", "first_known")
+        self._stated_hypotension = c.stated(
+            "shock.hypotension.stated", "hypotension.stated", "hemodynamics.hypotension"
+        )
+        self._refractory = c.combined("shock.fluid_refractory", "fluid_refractory", "first_known")
+        self._stated_refractory = c.stated(
+            "shock.fluid_refractory.stated", "fluid_refractory.stated", "hemodynamics.fluid_refractory"
+        )
+        self._proven = c.combined("shock.fluid_refractory.proven", "fluid_refractory.proven", "if_met")
+        self._derived = c.combined("shock.fluid_refractory.derived", "fluid_refractory.derived", "all")
+        self._bolus = c.measured("shock.fluid_bolus", "fluid_bolus", "hemodynamics.fluid_bolus_ml_kg")
+        self._support = c.combined("shock.vasoactive", "vasoactive", "first_known")
+        self._stated_support = c.stated(
+            "shock.vasoactive.stated", "vasoactive.stated", "hemodynamics.vasoactive_support"
+        )
+        self._disagree = {
+            key: Caution(code=DISAGREE, message=self.rules.text(f"disagree.{key}"))
+            for key in ("hypotension", "fluid_refractory", "vasoactive")
+        }
+
+    def judge(self, facts: Facts) -> ShockJudgement:
+        """Judge one child."""
+        hemodynamics = facts.hemodynamics
+        hypotension = self._hypotension(
+            self._stated_hypotension.stated(hemodynamics.hypotension), self.pals.judge(facts)
+        )
+        bolus = self._bolus.measured(hemodynamics.fluid_bolus_ml_kg)
+        # Less fluid than that proves nothing: clinicians stop early when the ventricle is weak.
+        refractory = self._refractory(
+            self._stated_refractory.stated(hemodynamics.fluid_refractory),
+            self._proven(self._derived(bolus, reference(hypotension))),
+        )
+        support = self._support(
+            self._stated_support.stated(hemodynamics.vasoactive_support), self._vasoactives.running(facts)
+        )
+        judged = {"hypotension": hypotension, "fluid_refractory": refractory, "vasoactive": support}
+        cautions = tuple([self._disagree[key] for key, finding in judged.items() if disagreement(finding)])
+        return ShockJudgement(self._cv_shock(hypotension, refractory, support), hypotension, cautions)
+
+
+class KawasakiShockSyndrome:
+    """Kawasaki disease shock syndrome by Kanegaye, compiled from `kanegaye-kdss-2009`; never the KDSS-like class."""
+
+    def __init__(self, rulebook: Rulebook) -> None:
+        self.rules = rulebook["kanegaye-kdss-2009"]
+        c = Criteria(self.rules)
+        self._syndrome = c.combined("kdss", "kdss", "all")
+        self._compromise = c.combined("kdss.hemodynamics", "hemodynamics", "any")
+        self._fall = c.measured("kdss.fall", "fall", _SYSTOLIC, _BASELINE)
+        self._is_fall = self.rules.threshold("fall").is_met
+        self._perfusion = c.stated("kdss.poor_perfusion", "poor_perfusion", "hemodynamics.poor_perfusion")
+
+    def judge(self, facts: Facts, kd_like: Finding, hypotension: Finding) -> Finding:
+        """Judge one child whose Kawasaki disease and hypotension are judged."""
+        compromise = self._compromise(
+            reference(hypotension),
+            self._fallen(facts),
+            self._perfusion.stated(facts.hemodynamics.poor_perfusion),
+        )
+        return self._syndrome(reference(kd_like), compromise)
+
+    def _fallen(self, facts: Facts) -> Finding:
+        systolic = facts.hemodynamics.systolic_bp_mmhg
+        baseline = facts.hemodynamics.baseline_systolic_bp_mmhg
+        if systolic is None or baseline is None:
+            known = {_SYSTOLIC: systolic, _BASELINE: baseline}
+            used = {name: value for name, value in known.items() if value is not None}
+            return self._fall.unknown(*[name for name in known if name not in used], used=used)
+        fall = significant((exact(baseline) - exact(systolic)) * PERCENT / exact(baseline))
+        status: Truth = MET if self._is_fall(fall) else NOT_MET
+        return self._fall.finding(status, {_SYSTOLIC: systolic, _BASELINE: baseline, "fall_percent": float(fall)})

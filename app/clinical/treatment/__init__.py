@@ -1,0 +1,1 @@
+"""First-line treatment of MIS-C, and when anakinra is added: IVIG, aspirin, indication."""

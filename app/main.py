@@ -1,0 +1,144 @@
+"""The application: settings and rulebook in, FastAPI out. `uvicorn app.main:app` serves it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from app import __version__
+from app.api import health
+from app.api.about import DESCRIPTION, TAGS
+from app.api.context import Limits, context_of
+from app.api.cors import Cors
+from app.api.logs import LineWriter, silence_access_log
+from app.api.middleware import Edge
+from app.api.observability import AccessLog, Metrics
+from app.api.openapi import complete
+from app.api.pages import add_pages
+from app.api.problems import ProblemError, internal, problem_of, reply_to
+from app.api.routes import lean_operation
+from app.clinical.refusal import RefusedInputError
+from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
+from app.settings import Settings, SettingsError, load_settings
+
+
+def routers(rulebook: Rulebook) -> Iterable[APIRouter]:
+    """Build every topic's router from the rulebook; a topic is one line here."""
+    del rulebook
+    return ()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the service, or raise SettingsError or RulebookError with a public message."""
+    settings = settings or load_settings()
+    rulebook = load_rulebook(settings.rules_dir)
+    return assemble(settings, rulebook, routers(rulebook))
+
+
+def assemble(settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter]) -> Service:
+    """Put the topics' routers, the service's own operations and the pages into one application."""
+    app = Service(settings)
+    rule_sets = [health.RuleSetVersion(**loaded.ref.model_dump()) for loaded in rulebook.all()]
+    version = health.version_of(__version__, settings.git_sha, rule_sets)
+    for router in (*topics, health.build_router(version, app.metrics, lambda: app.ready)):
+        app.include_router(router)
+    add_pages(app, app.openapi)
+    return app
+
+
+class Service(FastAPI):
+    """FastAPI with our own edge around it, and an OpenAPI document that tells of problems."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            title="Defervesce",
+            version=__version__,
+            description=DESCRIPTION,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            openapi_url=None,
+            redirect_slashes=False,
+            lifespan=_lifespan,
+        )
+        self.settings = settings
+        self.ready = True
+        self.limits = Limits(
+            settings.body_bytes, settings.record_bytes, settings.max_batch_items, settings.receive_timeout_seconds
+        )
+        self.state.limits = self.limits
+        self.metrics = Metrics({"version": __version__, "git_sha": settings.git_sha or "unknown"})
+        self.writer = LineWriter()
+        self._completed: dict[str, Any] | None = None
+        for kind in (ProblemError, RefusedInputError, RequestValidationError, HTTPException, Exception):
+            self.add_exception_handler(kind, _answer)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the edge around FastAPI's own layers; routes are all known by now."""
+        found = list(iter_route_contexts(self.routes))
+        templates = {self_or_endpoint(route): route.path for route in found}
+        index = {
+            (method, route.path): lean
+            for route in found
+            if route.path and (lean := lean_operation(route)) is not None
+            for method in lean.methods
+        }
+        as_json = self.settings.log_format == "json"
+        return Edge(
+            super().build_middleware_stack(),
+            index=index,
+            template_of=templates.get,
+            limits=self.limits,
+            cors=Cors(self.settings.cors_origins),
+            metrics=self.metrics,
+            log=AccessLog(self.writer, level=self.settings.log_level, as_json=as_json),
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, made once."""
+        if self._completed is None:
+            self._completed = complete(super().openapi(), TAGS)
+        return self._completed
+
+
+def self_or_endpoint(route: Any) -> Any:  # noqa: ANN401  # a route of any kind
+    """Return what Starlette puts into the scope as `endpoint` when this route is chosen: a mount puts its app."""
+    return route.endpoint or getattr(route.original_route, "app", None)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Take over the access log at start, and stop cleanly: not ready any more, every line written."""
+    silence_access_log()
+    yield
+    if isinstance(app, Service):
+        app.ready = False
+        app.writer.close()
+
+
+async def _answer(request: Request, exc: Exception) -> Response:
+    """Answer what was raised inside FastAPI; what is raised outside it meets the edge."""
+    context = context_of(request.scope)
+    problem = problem_of(exc) or internal()
+    return reply_to(problem, context.path, context.request_id).response()
+
+
+def __getattr__(name: str) -> FastAPI:
+    """Make `app` when a server asks for it, and not when a test or the command line imports `create_app`.
+
+    An environment that makes no service ends the process with a sentence instead of a traceback.
+    """
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        app = globals()["app"] = create_app()
+    except (SettingsError, RulebookError) as exc:
+        raise SystemExit(f"defervesce cannot start:\n{exc}") from None
+    return app

@@ -1,0 +1,194 @@
+"""The service's settings, from the environment: one frozen object, checked whole at start.
+
+A setting that is unknown, unreadable or unsafe stops the start with a sentence that names the variable. The value is
+never repeated: a database URL holds a password.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX: Final = "DEFERVESCE_"
+# The test suite's own variables (a database to test against) are not the service's.
+_TESTS: Final = "DEFERVESCE_TEST_"
+_DATABASES: Final = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?\Z")
+_MEGABYTE: Final = 1_000_000
+_BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+
+
+class SettingsError(Exception):
+    """The environment does not make a service; the text says which variable, and what it may be."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Each field is the variable DEFERVESCE_<FIELD>."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address that `defervesce serve` listens on")
+    port: int = Field(default=8000, ge=1, le=65_535, description="Port that `defervesce serve` listens on")
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that `defervesce serve` starts")
+    rules_dir: Path | None = Field(
+        default=None, description="Folder of a hospital's own rule files (TOML), added to or overriding ours"
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="sqlite or postgresql URL. This release stores nothing: it is checked here, and used from the "
+        "release on that keeps cohorts",
+    )
+    max_body_mb: float = Field(
+        default=80,
+        ge=1,
+        le=1_000,
+        description="Largest body of a bulk operation in MB (1,000,000 bytes); single records: 1 MB",
+    )
+    max_batch_items: int = Field(default=1_000_000, ge=1, le=10_000_000, description="Most items in one batch")
+    receive_timeout_seconds: float = Field(
+        default=30, gt=0, le=600, description="How long a body may take, plus a second for every 100 kB received"
+    )
+    keep_alive_seconds: int = Field(
+        default=5, ge=1, le=600, description="How long `defervesce serve` keeps an idle connection"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Browser origins that may call, divided by commas, such as https://ehr.example.org"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe line to log; from `warning` on, requests are not logged one by one"
+    )
+    log_format: Literal["json", "text"] = Field(default="json", description="How log lines are written")
+    git_sha: str | None = Field(
+        default=None,
+        pattern=r"^([0-9a-f]{7,40}|unknown)$",
+        description="Commit of this build (hexadecimal, or `unknown`), set when an image is made",
+    )
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _divide(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _explicit(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _is_origin(origin):
+                raise ValueError(
+                    "must be origins such as https://ehr.example.org, divided by commas: scheme and host, no path, no "
+                    "wildcard; plain http only for this machine (localhost)"
+                )
+        return origins
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _DATABASES.match(urlsplit(url.get_secret_value()).scheme):
+            raise ValueError("must be a URL that starts with sqlite:// or postgresql://")
+        return url
+
+    @field_validator("rules_dir")
+    @classmethod
+    def _folder(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_dir():
+            raise ValueError("must be an existing folder that this service can read")
+        return path
+
+    @model_validator(mode="after")
+    def _safe_together(self) -> Self:
+        url = self.database_url.get_secret_value() if self.database_url else ""
+        if self.workers > 1 and url.startswith("sqlite") and (":memory:" in url or url.rstrip("/").endswith(":")):
+            raise ValueError(
+                "DEFERVESCE_WORKERS above 1 with an in-memory SQLite database: each process would keep its own data"
+            )
+        return self
+
+    @property
+    def body_bytes(self) -> int:
+        """Return the largest body in bytes."""
+        return int(self.max_body_mb * _MEGABYTE)
+
+    @property
+    def record_bytes(self) -> int:
+        """Return the largest body of a single-record operation in bytes."""
+        return min(_MEGABYTE, self.body_bytes)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings, or raise SettingsError with every reason."""
+    unknown = _unknown(os.environ if environ is None else environ)
+    try:
+        settings = Settings() if environ is None else _from(environ)
+    except ValidationError as exc:
+        raise SettingsError("\n".join([*unknown, *map(_sentence, exc.errors(include_input=False))])) from None
+    if unknown:
+        raise SettingsError("\n".join(unknown))
+    return settings
+
+
+def _from(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from a mapping instead of the process's environment."""
+    names = {PREFIX + name.upper(): name for name in Settings.model_fields}
+    return Settings.model_validate({names[key.upper()]: v for key, v in environ.items() if key.upper() in names and v})
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    known = sorted(PREFIX + name.upper() for name in Settings.model_fields)
+    found = []
+    for name in sorted(environ):
+        upper = name.upper()
+        if upper.startswith(PREFIX) and upper not in known and not upper.startswith(_TESTS):
+            near = difflib.get_close_matches(upper, known, n=2)
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"Known are {', '.join(known)}."
+            found.append(f"{name} is not a setting. {hint}")
+    return found
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """Say which variable is wrong and what it may be, without its value."""
+    ctx: dict[str, Any] = error.get("ctx") or {}
+    if not error["loc"]:
+        return str(ctx.get("error", error["msg"]))
+    name = str(error["loc"][0])
+    field = Settings.model_fields[name]
+    reason = str(ctx["error"]) if "error" in ctx else _reason(error["type"], ctx)
+    return f"{PREFIX}{name.upper()} {reason} ({field.description})."
+
+
+def _reason(kind: str, ctx: Mapping[str, Any]) -> str:
+    if kind == "literal_error":
+        return f"must be {ctx['expected']}"
+    bounds = [f"{words} {ctx[key]:g}" for key, words in _BOUNDS.items() if key in ctx]
+    if bounds:
+        return f"must be {' and '.join(bounds)}"
+    if kind.startswith(("int", "float")):
+        return "must be a number"
+    return "is not written as expected"
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        return False
+    plain = host and text == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc and "*" not in text
+    return bool(plain) and (parts.scheme == "https" or (parts.scheme == "http" and _is_local(host or "")))
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
