@@ -15,10 +15,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from app import __version__
-from app.api import health
+from app.api import anakinra, health, protocols, treatment
 from app.api.about import DESCRIPTION, TAGS
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
+from app.api.draining import DrainingResponse
+from app.api.kinds import TOO_LARGE
 from app.api.logs import LineWriter, silence_access_log
 from app.api.middleware import Edge
 from app.api.observability import AccessLog, Metrics
@@ -33,8 +35,11 @@ from app.settings import Settings, SettingsError, load_settings
 
 def routers(rulebook: Rulebook) -> Iterable[APIRouter]:
     """Build every topic's router from the rulebook; a topic is one line here."""
-    del rulebook
-    return ()
+    return (
+        treatment.build_router(rulebook),
+        protocols.build_router(rulebook),
+        anakinra.build_router(rulebook),
+    )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -127,7 +132,8 @@ async def _answer(request: Request, exc: Exception) -> Response:
     """Answer what was raised inside FastAPI; what is raised outside it meets the edge."""
     context = context_of(request.scope)
     problem = problem_of(exc) or internal()
-    return reply_to(problem, context.path, context.request_id).response()
+    reply = reply_to(problem, context.path, context.request_id)
+    return DrainingResponse(reply) if problem.kind is TOO_LARGE else reply.response()
 
 
 def __getattr__(name: str) -> FastAPI:
