@@ -88,7 +88,7 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the edge around FastAPI's own layers; routes are all known by now."""
         found = list(iter_route_contexts(self.routes))
-        templates = {self_or_endpoint(route): route.path for route in found}
+        templates = {_endpoint(route): route.path for route in found}
         index = {
             (method, route.path): lean
             for route in found
@@ -113,7 +113,7 @@ class Service(FastAPI):
         return self._completed
 
 
-def self_or_endpoint(route: Any) -> Any:  # noqa: ANN401  # a route of any kind
+def _endpoint(route: Any) -> Any:  # noqa: ANN401  # a route of any kind
     """Return what Starlette puts into the scope as `endpoint` when this route is chosen: a mount puts its app."""
     return route.endpoint or getattr(route.original_route, "app", None)
 

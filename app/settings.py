@@ -149,8 +149,10 @@ def _unknown(environ: Mapping[str, str]) -> list[str]:
     for name in sorted(environ):
         upper = name.upper()
         if upper.startswith(PREFIX) and upper not in known and not upper.startswith(_TESTS):
-            near = difflib.get_close_matches(upper, known, n=2)
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"Known are {', '.join(known)}."
+            near = difflib.get_close_matches(upper.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known], n=2)
+            hint = (
+                f"Did you mean {' or '.join(PREFIX + n for n in near)}?" if near else f"Known are {', '.join(known)}."
+            )
             found.append(f"{name} is not a setting. {hint}")
     return found
 

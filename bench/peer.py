@@ -8,14 +8,15 @@ from typing import Any
 
 from app.main import create_app
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 
 PATHS = ("/v1/anakinra/dose", "/v1/phenotype", "/v1/ctcae/grade")
 
 
 def _routes() -> dict[str, APIRoute]:
-    return {r.path: r for r in create_app().routes if isinstance(r, APIRoute) and r.path in PATHS}
+    found = {context.path: context.original_route for context in iter_route_contexts(create_app().routes)}
+    return {path: route for path in PATHS if isinstance(route := found.get(path), APIRoute)}
 
 
 def _example(model: type[BaseModel]) -> dict[str, Any]:
@@ -55,8 +56,12 @@ def _bare() -> FastAPI:
         endpoint = _constant(answer)
         endpoint.__annotations__ = {"body": model, "return": route.response_model}
         bare.post(path)(endpoint)
-    bare.get("/ready")(dict)
+    bare.get("/ready")(_ready)
     return bare
+
+
+async def _ready() -> dict[str, str]:
+    return {}
 
 
 def _answer(route: APIRoute, model: type[BaseModel]) -> object:

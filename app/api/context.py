@@ -12,7 +12,7 @@ Scope = MutableMapping[str, Any]
 
 CONTEXT: Final = "defervesce.context"
 _SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._~:+/=@-]{1,128}\Z")
-_TRACE: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
+_TRACE: Final = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?\Z")
 _NO_TRACE: Final = b"0" * 32
 _NO_SPAN: Final = b"0" * 16
 
@@ -30,13 +30,14 @@ class Limits:
 class RequestContext:
     """The ids, headers and limits of one request."""
 
-    __slots__ = ("headers", "limits", "path", "request_id", "route", "span_id", "trace_flags", "trace_id")
+    __slots__ = ("draining", "headers", "limits", "path", "request_id", "route", "span_id", "trace_flags", "trace_id")
 
     def __init__(self, scope: Scope, limits: Limits) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.limits = limits
         self.path: str = scope["path"]
         self.route: str | None = None
+        self.draining = False
         sent = self.headers.get(b"x-request-id")
         self.request_id = sent.decode() if sent is not None and _SAFE_ID.match(sent) else os.urandom(16).hex()
         self.trace_id: str | None = None
@@ -47,10 +48,12 @@ class RequestContext:
     def _follow(self, traceparent: bytes) -> None:
         """Take up a W3C trace under a span of our own; one that is not valid is ignored, as the standard says."""
         found = _TRACE.match(traceparent)
-        if found is None or found[1] == _NO_TRACE or found[2] == _NO_SPAN:
+        if found is None:
             return
-        self.trace_id = found[1].decode()
-        self.trace_flags = found[3].decode()
+        version, trace, span, flags, more = found.groups()
+        if trace == _NO_TRACE or span == _NO_SPAN or (version == b"00" and more):
+            return
+        self.trace_id, self.trace_flags = trace.decode(), flags.decode()
         self.span_id = os.urandom(8).hex()
 
     @property

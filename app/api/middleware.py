@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
+from app.api.draining import DrainingResponse
 from app.api.kinds import TOO_LARGE
 from app.api.observability import UNMATCHED, AccessLog, Metrics
 from app.api.problems import internal, problem_of, reply_to
@@ -98,7 +99,7 @@ class Edge:
         problem = problem or internal()
         reply = reply_to(problem, context.path, context.request_id)
         if problem.kind is TOO_LARGE:
-            await answer.reply_and_drain(reply, receive)
+            await DrainingResponse(reply)(scope, receive, answer.send)
         else:
             await answer.reply(reply)
 

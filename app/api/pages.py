@@ -14,25 +14,26 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from app.api.context import context_of
 from app.api.media import negotiated
 
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {"content-security-policy": POLICY, "cache-control": "no-cache"}
+# ReDoc writes its styles into the page as it goes and does not run without; it alone is let.
+REDOC_POLICY: Final = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+_REVALIDATE: Final = {"cache-control": "no-cache"}
 _HTML: Final = "text/html"
 
 
 def add_pages(app: Starlette, openapi: Callable[[], dict[str, Any]]) -> None:
     """Add the pages and the OpenAPI document to an application."""
     app.add_route("/", _front(), methods=["GET"], include_in_schema=False)
-    app.add_route("/docs", _page("swagger.html"), methods=["GET"], include_in_schema=False)
-    app.add_route("/redoc", _page("redoc.html"), methods=["GET"], include_in_schema=False)
+    app.add_route("/docs", _page("swagger.html", POLICY), methods=["GET"], include_in_schema=False)
+    app.add_route("/redoc", _page("redoc.html", REDOC_POLICY), methods=["GET"], include_in_schema=False)
     app.add_route("/openapi.json", _document(openapi), methods=["GET"], include_in_schema=False)
     app.mount("/static", _Assets(directory=STATIC), name="static")
 
@@ -42,24 +43,22 @@ class _Assets(StaticFiles):
 
     def file_response(self, *args: Any, **options: Any) -> Response:  # noqa: ANN401  # Starlette's own signature
         response = super().file_response(*args, **options)
-        response.headers.update(_HEADERS)
+        response.headers.update(_REVALIDATE)
         return response
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        return await super().get_response(path, scope)
 
-
-def _page(name: str) -> Callable[[Request], Any]:
+def _page(name: str, policy: str) -> Callable[[Request], Any]:
     text = (STATIC / name).read_text(encoding="utf-8")
+    headers = _REVALIDATE | {"content-security-policy": policy}
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(text, headers=_HEADERS)
+        return HTMLResponse(text, headers=headers)
 
     return page
 
 
 def _front() -> Callable[[Request], Any]:
-    text = (STATIC / "index.html").read_text(encoding="utf-8")
+    page = _page("index.html", POLICY)
     links = msgspec.json.encode(
         {
             "name": "defervesce",
@@ -75,7 +74,8 @@ def _front() -> Callable[[Request], Any]:
     async def front(request: Request) -> Response:
         wanted = negotiated(context_of(request.scope).headers, ("application/json", _HTML))
         if wanted == _HTML:
-            return HTMLResponse(text, headers=_HEADERS)
+            found: Response = await page(request)
+            return found
         return Response(links, media_type="application/json")
 
     return front

@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Send
 
-from app.api.body import BYTES_PER_SECOND, chunk, declared_length, too_large, too_slow
+from app.api.body import BYTES_PER_SECOND, declared_length, too_large, too_slow
 from app.api.context import RequestContext
 from app.api.reply import Reply
 
-_DRAIN_SECONDS: Final = 10.0
-_DRAIN_BYTES: Final = 256_000_000
 _NO_BODY: Final = frozenset({204, 304})
 _ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -49,7 +46,7 @@ class Answer:
             message = {**message, "headers": [*own, *_ALWAYS, *added, *self._headers]}
         await self._send(message)
 
-    async def reply(self, reply: Reply, *, more: bool = False) -> None:
+    async def reply(self, reply: Reply) -> None:
         """Send a whole answer."""
         self.status, self.started = reply.status, True
         headers: Iterable[tuple[bytes, bytes]] = (*_PLAIN, *self._headers, *reply.headers)
@@ -60,29 +57,7 @@ class Answer:
                 *headers,
             )
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": reply.body, "more_body": more})
-
-    async def reply_and_drain(self, reply: Reply, receive: Receive) -> None:
-        """Send an answer, then let the rest of the body run into the void for a while before the connection closes.
-
-        A client that is still sending would otherwise meet a reset and never read why it was refused.
-        """
-        closing = reply._replace(headers=(*reply.headers, (b"connection", b"close")))
-        await self.reply(closing, more=True)
-        try:
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                await _drain(receive)
-        except (TimeoutError, ClientDisconnect):
-            pass
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _drain(receive: Receive) -> None:
-    drained, more = 0, True
-    while more and drained < _DRAIN_BYTES:
-        message = await receive()
-        drained += len(chunk(message))
-        more = message.get("more_body", False)
+        await self._send({"type": "http.response.body", "body": reply.body})
 
 
 class BoundedReceive:
@@ -99,7 +74,7 @@ class BoundedReceive:
 
     async def __call__(self) -> Message:
         """Receive the next message, or raise the 413 or the 408."""
-        if self._complete:
+        if self._complete or self._context.draining:
             return await self._receive()
         if self._deadline is None:
             self._begin()

@@ -10,7 +10,7 @@ from app.clinical.growth import GrowthLimits
 from app.clinical.left_ventricle import LeftVentricle
 from app.clinical.plausibility import NO_CAUTIONS
 from app.clinical.presentation import Presentation
-from app.clinical.quantities import Quantities
+from app.clinical.quantities import Measured, Quantities
 from app.clinical.refusal import InputError, RefusedInputError
 from app.clinical.rulebook import Rulebook
 from app.clinical.vasoactive import rates
@@ -31,12 +31,11 @@ _ECHO: Final = {
     "lad_mm": "coronary_mm",
     "rca_mm": "coronary_mm",
 }
-_HEMODYNAMICS: Final = {
-    name: name for name in ("systolic_bp_mmhg", "baseline_systolic_bp_mmhg", "fluid_bolus_ml_kg")
-}
+_HEMODYNAMICS: Final = {name: name for name in ("systolic_bp_mmhg", "baseline_systolic_bp_mmhg", "fluid_bolus_ml_kg")}
 _SARS: Final = {
     name: name for name in ("days_before_admission", "exposure_days_before_onset", "exposure_days_before_admission")
 }
+_NO_LABS: Final[dict[str, Measured]] = {}
 _STRAIN: Final = "ap4_strain_percent"
 
 
@@ -52,7 +51,7 @@ class Admission:
         """Return the facts and the warnings they earn. Raises `RefusedInputError` with every fault of the request."""
         override = bool(request.override_plausibility)
         errors: list[InputError] = []
-        labs = _try(errors, {}, lambda: self.quantities.measure_all(request.labs or (), override=override))
+        labs = _try(errors, _NO_LABS, lambda: self.quantities.measure_all(request.labs or (), override=override))
         facts = Facts.of(request, labs)
         cautions = _try(errors, NO_CAUTIONS, lambda: self.quantities.check_each(_numbers(facts), override=override))
         cautions += _try(errors, NO_CAUTIONS, lambda: self._strain(facts, override=override))

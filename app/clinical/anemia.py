@@ -8,7 +8,6 @@ from typing import Final, Literal, Protocol
 from app.clinical.criteria import Criteria
 from app.clinical.evidence import Criterion, Finding
 from app.clinical.facts import Facts
-from app.clinical.rulebook.model import Threshold
 
 Sex = Literal["male", "female"]
 _HEMOGLOBIN: Final = "labs.hemoglobin"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from functools import cache
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.clinical.arithmetic import exact, significant
 from app.clinical.criteria import Criteria
-from app.clinical.evidence import MET, NOT_MET, Criterion, Finding
+from app.clinical.evidence import MET, NOT_MET, Finding
 from app.clinical.facts import Facts
 from app.clinical.presentation import ZScoreFormula
 from app.clinical.rulebook import Rulebook
@@ -22,34 +23,47 @@ Classes = tuple[CoronaryClass, ...]
 CLASSES: Final[Classes] = get_args(CoronaryClass)
 _ONE: Final[dict[CoronaryClass, Classes]] = {c: (c,) for c in CLASSES}
 _MEDIUM_OR_GIANT: Final[Classes] = ("medium", "giant")
+_LADDER: Final[Classes] = ("giant", "medium", "small", "dilation_only")
+# The criterion that an artery of each class meets, and the next worse one that it does not.
+_BASIS: Final[dict[CoronaryClass, Classes]] = {
+    "giant": ("giant",),
+    "medium": ("medium", "giant"),
+    "small": ("small", "medium"),
+    "dilation_only": ("dilation_only", "small"),
+}
 _ANEURYSMS: Final = frozenset({"small", "medium", "giant"})
 
 
-class ArteryAnswer(BaseModel):
+# Answers made for every request are slots dataclasses, as Findings are: a pydantic model costs several times as much.
+@dataclass(slots=True)
+class ArteryAnswer:
     """One artery's class and the criteria that it rests on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    artery_class: Annotated[
+        CoronaryClass | None,
+        Field(serialization_alias="class", description="The class; null: not decided by what was sent"),
+    ]
+    possible_classes: Annotated[Classes, Field(description="The classes that remain, from best to worst")]
+    basis: Annotated[tuple[Finding, ...], Field(description="The criteria between which the artery lies")]
 
-    artery_class: CoronaryClass | None = Field(
-        serialization_alias="class", description="The class; null: not decided by what was sent"
-    )
-    possible_classes: Classes = Field(description="The classes that remain, from best to worst")
-    basis: tuple[Finding, ...] = Field(description="The criteria between which the artery lies")
 
-
-class CoronaryAnswer(BaseModel):
+@dataclass(slots=True)
+class CoronaryAnswer:
     """The class of the worse artery."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    coronary_class: CoronaryClass | None = Field(
-        serialization_alias="class", description="The class of the worse artery; null: not decided by what was sent"
-    )
-    possible_classes: Classes = Field(description="The classes that remain, from best to worst")
-    missing: tuple[str, ...] = Field(description="The fewest inputs that could decide")
-    lad: ArteryAnswer = Field(description="Left anterior descending artery")
-    rca: ArteryAnswer = Field(description="Right coronary artery")
-    z_score_formula: ZScoreFormula | None = Field(description="Formula behind the Z-scores as sent; formulas differ")
+    coronary_class: Annotated[
+        CoronaryClass | None,
+        Field(
+            serialization_alias="class", description="The class of the worse artery; null: not decided by what was sent"
+        ),
+    ]
+    possible_classes: Annotated[Classes, Field(description="The classes that remain, from best to worst")]
+    missing: Annotated[tuple[str, ...], Field(description="The fewest inputs that could decide")]
+    lad: Annotated[ArteryAnswer, Field(description="Left anterior descending artery")]
+    rca: Annotated[ArteryAnswer, Field(description="Right coronary artery")]
+    z_score_formula: Annotated[
+        ZScoreFormula | None, Field(description="Formula behind the Z-scores as sent; formulas differ")
+    ]
 
 
 @dataclass(slots=True)
@@ -77,14 +91,8 @@ class Coronaries:
         lad = self._lad.judge(echo.lad_z, echo.lad_mm, echo.lad_z_previous)
         rca = self._rca.judge(echo.rca_z, echo.rca_mm, echo.rca_z_previous)
         possible = worst(lad.possible, rca.possible)
-        answer = CoronaryAnswer.model_construct(
-            coronary_class=_only(possible),
-            possible_classes=possible,
-            missing=_missing(possible, lad, rca),
-            lad=lad.answer(),
-            rca=rca.answer(),
-            z_score_formula=echo.z_score_formula,
-        )
+        missing = _missing(possible, lad, rca)
+        answer = CoronaryAnswer(_only(possible), possible, missing, lad.answer(), rca.answer(), echo.z_score_formula)
         return CoronaryJudgement(answer, self._cautions(possible, echo.coronary_aneurysm, clash=lad.clash or rca.clash))
 
     def _cautions(self, possible: Classes, aneurysm: bool | None, *, clash: bool) -> tuple[Caution, ...]:  # noqa: FBT001 - a stated fact
@@ -105,9 +113,7 @@ class ArteryJudgement:
 
     def answer(self) -> ArteryAnswer:
         """Return it as the answer shows it."""
-        return ArteryAnswer.model_construct(
-            artery_class=_only(self.possible), possible_classes=self.possible, basis=self.basis
-        )
+        return ArteryAnswer(_only(self.possible), self.possible, self.basis)
 
 
 class Artery:
@@ -117,52 +123,40 @@ class Artery:
         self._z = f"echocardiogram.{name}_z"
         self._mm = f"echocardiogram.{name}_mm"
         self._giant_mm = c.measured(f"coronary.{name}.giant_mm", "coronary.giant_mm", self._mm)
-        ladder: tuple[CoronaryClass, ...] = ("giant", "medium", "small", "dilation_only")
-        self._ladder: list[tuple[CoronaryClass, Criterion]] = [
-            (rung, c.measured(f"coronary.{name}.{rung}", f"coronary.{rung}", self._z)) for rung in ladder
-        ]
+        self._rungs = {rung: c.measured(f"coronary.{name}.{rung}", f"coronary.{rung}", self._z) for rung in _LADDER}
         self._fall = c.measured(f"coronary.{name}.fall", "coronary.fall", f"{self._z}_previous")
-        self._dilation = self._ladder[-1][1]
+        self._asked = (self._rungs["dilation_only"].stated(None),)
 
     def judge(self, z: float | None, mm: float | None, previous: float | None) -> ArteryJudgement:
         """Return the classes that remain. A diameter outranks the Z-score where it is large."""
         by_mm = self._giant_mm.measured(mm)
         if by_mm.status == MET:
-            return ArteryJudgement(_ONE["giant"], (by_mm,), self._z, clash=self._is_clash(z))
+            clash = z is not None and not self._rungs["medium"].holds(z)
+            return ArteryJudgement(_ONE["giant"], (by_mm,), self._z, clash)
         if z is None:
-            return ArteryJudgement(CLASSES, (self._dilation.stated(None),), self._z)
-        return self._by_z(z, previous, by_mm)
+            return ArteryJudgement(CLASSES, self._asked, self._z)
+        rung = next((r for r in _LADDER if self._rungs[r].holds(z)), None)
+        if rung is None:
+            return self._not_wide(z, previous)
+        basis = tuple([self._rungs[r].measured(z) for r in _BASIS[rung]])
+        if rung == "medium" and by_mm.status != NOT_MET:
+            return ArteryJudgement(_MEDIUM_OR_GIANT, (*basis, by_mm), self._mm)
+        return ArteryJudgement(_ONE[rung], basis, self._z)
 
-    def _by_z(self, z: float, previous: float | None, by_mm: Finding) -> ArteryJudgement:
-        above: tuple[Finding, ...] = ()
-        for rung, criterion in self._ladder:
-            finding = criterion.measured(z)
-            if finding.status == MET:
-                if rung == "medium":
-                    possible = _ONE["medium"] if by_mm.status == NOT_MET else _MEDIUM_OR_GIANT
-                    return ArteryJudgement(possible, (finding, *above, by_mm), self._mm)
-                return ArteryJudgement(_ONE[rung], (finding, *above), self._z)
-            above = (finding,)
-        return self._not_wide(z, previous, above)
-
-    def _not_wide(self, z: float, previous: float | None, basis: tuple[Finding, ...]) -> ArteryJudgement:
+    def _not_wide(self, z: float, previous: float | None) -> ArteryJudgement:
         """Judge a Z-score below dilation: on follow-up a marked fall shows that the artery had been wide."""
-        if previous is None or self._dilation.measured(previous).status == MET:
-            return ArteryJudgement(_ONE["none"], basis, self._z)
+        basis = self._rungs["dilation_only"].measured(z)
+        if previous is None or self._rungs["dilation_only"].holds(previous):
+            return ArteryJudgement(_ONE["none"], (basis,), self._z)
         fall = self._fall.measured(significant(exact(previous) - exact(z)))
-        return ArteryJudgement(_ONE["dilation_only" if fall.status == MET else "none"], (fall, *basis), self._z)
-
-    def _is_clash(self, z: float | None) -> bool:
-        """Say whether a large diameter comes with a Z-score below medium."""
-        return z is not None and dict(self._ladder)["medium"].measured(z).status == NOT_MET
+        return ArteryJudgement(_ONE["dilation_only" if fall.status == MET else "none"], (fall, basis), self._z)
 
 
+@cache
 def worst(some: Classes, others: Classes) -> Classes:
     """Return the classes that the worse of two arteries can have."""
-    if len(some) == 1 and some == others:
-        return some
     places = {max(CLASSES.index(a), CLASSES.index(b)) for a in some for b in others}
-    return tuple([CLASSES[place] for place in sorted(places)])
+    return tuple(CLASSES[place] for place in sorted(places))
 
 
 def _only(possible: Classes) -> CoronaryClass | None:

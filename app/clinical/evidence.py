@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +40,7 @@ Used = bool | float | str | None
 
 # A combination remembers the patterns it has seen (a few dozen in practice) and starts afresh past this many.
 _KEPT_PATTERNS: Final = 4096
+_PATTERN: Final = attrgetter("pattern")
 
 
 class ThresholdRef(BaseModel):
@@ -160,9 +162,27 @@ class Criterion:
         """Judge a number against the criterion's threshold; None is unknown."""
         if value is None:
             return self._unknown
+        status = MET if self.holds(value) else NOT_MET
+        return Finding(
+            self.id,
+            self.label,
+            status,
+            {self.inputs[0]: float(value)},
+            self.threshold,
+            self.source,
+            (),
+            (),
+            None,
+            None,
+            self.note,
+            KNOWN[status],
+        )
+
+    def holds(self, value: float | Decimal) -> bool:
+        """Say whether a number meets the criterion's threshold, without a Finding."""
         if self._is_met is None:
             raise TypeError(f"criterion {self.id} has no threshold")
-        return self.finding(MET if self._is_met(value) else NOT_MET, {self.inputs[0]: float(value)})
+        return self._is_met(value)
 
     def unknown(self, *missing: str, used: Mapping[str, Used] | None = None, note: str | None = None) -> Finding:
         """Say that the criterion is unknown, for want of these inputs (default: the criterion's own)."""
@@ -244,8 +264,7 @@ class Combination:
 
     def __call__(self, *of: Finding, note: str | None = None) -> Finding:
         """Combine the Findings; an unknown names the fewest inputs that could decide it."""
-        parts = tuple([f.pattern or pattern_of(f) for f in of])
-        pattern = self._known.get(parts) or self._learn(parts)
+        pattern = self._known.get(tuple(map(_PATTERN, of))) or self._learn(tuple([pattern_of(f) for f in of]))
         return Finding(
             self.id,
             self.label,
@@ -263,10 +282,11 @@ class Combination:
 
     def _learn(self, parts: tuple[Pattern, ...]) -> Pattern:
         """Judge a pattern of parts not seen before, and remember it. It holds no value of any patient."""
-        if len(self._known) >= _KEPT_PATTERNS:
-            self._known.clear()
-        pattern = self._known[parts] = self._new(parts)
-        return pattern
+        if parts not in self._known:
+            if len(self._known) >= _KEPT_PATTERNS:
+                self._known.clear()
+            self._known[parts] = self._new(parts)
+        return self._known[parts]
 
     def _new(self, parts: tuple[Pattern, ...]) -> Pattern:
         status = self._judge(parts, self.at_least or 0)

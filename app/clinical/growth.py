@@ -1,21 +1,19 @@
 """Weight and height against age: finds slips of unit and decimal point before a dose is calculated from them.
 
-Distance from the median is counted in CDC's modified Z: the unit is half of what lies between the median and the value
-at Z = 2, on either side, so that extreme values are not squeezed. This is data checking, not an assessment of growth.
+This is a check of data, not an assessment of growth. Distance from the median is counted in modified Z (growth_curves).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 from app.clinical.arithmetic import MONTHS_PER_YEAR, exact, plain, rounded
+from app.clinical.growth_curves import Curve, Point, curve_at, curves
 from app.clinical.plausibility import HOW_TO_OVERRIDE, NO_CAUTIONS
 from app.clinical.refusal import InputError, RefusedInputError
-from app.clinical.rulebook import LoadedRuleSet, Rulebook, RulebookError
-from app.clinical.rulebook.growth_references import GrowthRule
+from app.clinical.rulebook import LoadedRuleSet, Rulebook
 from app.clinical.rulebook.model import Range
 from app.clinical.warning import Caution
 
@@ -31,53 +29,6 @@ SLIPS: Final[dict[Measure, tuple[str, ...]]] = {
     ),
     "height": ("height_maybe_inches", "height_maybe_metres", "height_maybe_feet", "height_maybe_millimetres"),
 }
-TENTH: Final = Decimal("0.1")
-
-
-class Point(NamedTuple):
-    """The median at one age, and one modified Z below and above it."""
-
-    age_months: float
-    median: float
-    below: float
-    above: float
-
-    def score(self, value: float) -> float:
-        """Return the distance from the median in modified Z."""
-        return (value - self.median) / (self.above if value > self.median else self.below)
-
-    def at(self, score: float) -> float:
-        """Return the value at a modified Z."""
-        return self.median + score * (self.above if score > 0 else self.below)
-
-
-class Curve:
-    """One reference of one sex: points by age, straight lines between them, flat beyond the last."""
-
-    __slots__ = ("_ages", "_points", "starts_at")
-
-    def __init__(self, rule: GrowthRule) -> None:
-        self._points = tuple(
-            Point(float(age), float(median), float((median - low) / rule.z), float((high - median) / rule.z))
-            for age, low, median, high in rule.row
-        )
-        self._ages = tuple(p.age_months for p in self._points)
-        self.starts_at = self._ages[0]
-
-    def at(self, age_months: float) -> Point:
-        """Return the point at an age at which the curve has started."""
-        index = max(bisect_right(self._ages, age_months) - 1, 0)
-        before = self._points[index]
-        if index == len(self._points) - 1:
-            return before
-        after = self._points[index + 1]
-        share = (age_months - before.age_months) / (after.age_months - before.age_months)
-        return Point(
-            age_months,
-            before.median + share * (after.median - before.median),
-            before.below + share * (after.below - before.below),
-            before.above + share * (after.above - before.above),
-        )
 
 
 class Span(NamedTuple):
@@ -95,6 +46,7 @@ class Limits(NamedTuple):
     believable: Span
     ordinary: Span
     expected: Span
+    shown_step: Decimal
     slips: tuple[tuple[float, Caution], ...]
     unusual: Caution
     implausible: Caution
@@ -113,7 +65,7 @@ class GrowthLimits:
     def __init__(self, rulebook: Rulebook) -> None:
         self.rules = rulebook["growth-limits"]
         self._curves: dict[tuple[str, str], tuple[Curve, ...]] = {
-            (measure, sex): _curves(self.rules, measure, sex) for measure in SLIPS for sex in BOTH
+            (measure, sex): curves(self.rules, measure, sex) for measure in SLIPS for sex in BOTH
         }
         self._weight = _limits(self.rules, "weight", "weight_kg", "kg")
         self._height = _limits(self.rules, "height", "height_cm", "cm")
@@ -170,7 +122,7 @@ class GrowthLimits:
         months = age_years * MONTHS_PER_YEAR
         ages = (months, months + MONTHS_PER_YEAR) if age_years == int(age_years) else (months,)
         sexes = BOTH if sex is None else (sex,)
-        return [_curve_at(self._curves[measure, s], age).at(age) for s in sexes for age in ages]
+        return [curve_at(self._curves[measure, s], age).at(age) for s in sexes for age in ages]
 
     def _fit(self, weight_kg: float | None, height_cm: float | None) -> tuple[Caution, ...]:
         if not weight_kg or not height_cm:
@@ -201,29 +153,14 @@ def _within(span: Span, value: float, points: Sequence[Point]) -> bool:
 def _allowed(limits: Limits, points: Sequence[Point]) -> str:
     low = min(p.at(limits.believable.low) for p in points)
     high = max(p.at(limits.believable.high) for p in points)
-    return f"{_tenths(max(low, 0))} to {_tenths(high)} {limits.unit}"
-
-
-def _tenths(value: float) -> str:
-    return plain(rounded(exact(value), TENTH))
+    low_text, high_text = (plain(rounded(exact(v), limits.shown_step)) for v in (max(low, 0), high))
+    return f"{low_text} to {high_text} {limits.unit}"
 
 
 def _refusal(pointer: str, limits: Limits, found: Found) -> InputError:
     reasons = " ".join(c.message for c in reversed(found.cautions))
     message = f"{reasons} For this age {limits.field} is taken from {found.allowed}. {HOW_TO_OVERRIDE}"
     return InputError(pointer, limits.implausible.code, message)
-
-
-def _curves(rules: LoadedRuleSet, measure: str, sex: str) -> tuple[Curve, ...]:
-    found = [Curve(g) for g in rules.content.growth if g.measure == measure and g.sex == sex]
-    if not found:
-        raise RulebookError(f"{rules.file}: growth: no table of {measure} for {sex}")
-    return tuple(sorted(found, key=lambda c: c.starts_at))
-
-
-def _curve_at(curves: Sequence[Curve], age_months: float) -> Curve:
-    """Return the last curve that has started at this age: WHO below two years, CDC from then on."""
-    return next((c for c in reversed(curves) if c.starts_at <= age_months), curves[0])
 
 
 def _limits(rules: LoadedRuleSet, measure: Measure, field: str, unit: str) -> Limits:
@@ -233,6 +170,7 @@ def _limits(rules: LoadedRuleSet, measure: Measure, field: str, unit: str) -> Li
         _span(rules.range(f"{measure}.believable")),
         _span(rules.range(f"{measure}.ordinary")),
         _span(rules.range(f"{measure}.expected")),
+        rules.number("shown_step"),
         tuple((float(rules.number(code)), _caution(rules, code)) for code in SLIPS[measure]),
         _caution(rules, f"{measure}_unusual_for_age"),
         _caution(rules, f"{measure}_implausible_for_age"),

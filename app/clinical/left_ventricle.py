@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.clinical.arithmetic import exact, significant
 from app.clinical.criteria import Criteria
@@ -22,22 +22,24 @@ _FLAGGED: Final[tuple[Flag, ...]] = (BOUNDARY,)
 _STRAIN_POINTER: Final = "/echocardiogram/ap4_strain_percent"
 
 
-class LeftVentricleAnswer(BaseModel):
+@dataclass(slots=True)
+class LeftVentricleAnswer:
     """The left ventricle. Strain is reported, never labelled."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reduced: Finding = Field(description="Reduced ejection fraction, or ventricular dysfunction as stated")
-    flags: tuple[Flag, ...] = Field(description="What the study leaves open at this value")
-    ap4_strain_percent: float | None = Field(
-        description="Apical four-chamber longitudinal strain, %, negative when the ventricle shortens"
-    )
-    strain_reference_percent: float = Field(
-        description="What the study calls normal, %: close to the paediatric mean, no lower limit of normal"
-    )
-    strain_difference_percent: float | None = Field(
-        description="Strain minus reference, percentage points; below 0 is better than the reference"
-    )
+    reduced: Annotated[Finding, Field(description="Reduced ejection fraction, or ventricular dysfunction as stated")]
+    flags: Annotated[tuple[Flag, ...], Field(description="What the study leaves open at this value")]
+    ap4_strain_percent: Annotated[
+        float | None,
+        Field(description="Apical four-chamber longitudinal strain, %, negative when the ventricle shortens"),
+    ]
+    strain_reference_percent: Annotated[
+        float,
+        Field(description="What the study calls normal, %: close to the paediatric mean, no lower limit of normal"),
+    ]
+    strain_difference_percent: Annotated[
+        float | None,
+        Field(description="Strain minus reference, percentage points; below 0 is better than the reference"),
+    ]
 
 
 @dataclass(slots=True)
@@ -60,6 +62,7 @@ class LeftVentricle:
         self._is_normal = rules.threshold("lvef.normal").is_met
         self._is_shortening = rules.threshold("strain.negative").is_met
         self._reference = rules.number("strain.reference")
+        self._shown_reference = float(self._reference)
         self._sign = rules.text("sign")
         self._boundary = Caution(code=BOUNDARY, message=rules.text("boundary"))
         self._disagree = Caution(code="stated_and_measured_disagree", message=rules.text("disagree.lv"))
@@ -84,12 +87,9 @@ class LeftVentricle:
         reduced = self._reduced(self._stated.stated(facts.echo.ventricular_dysfunction), lvef)
         at_boundary = lvef.status == NOT_MET and not self._is_normal(facts.echo.lvef_percent or 0)
         strain = self.strain(facts.echo)
-        answer = LeftVentricleAnswer.model_construct(
-            reduced=reduced,
-            flags=_FLAGGED if at_boundary else (),
-            ap4_strain_percent=strain,
-            strain_reference_percent=float(self._reference),
-            strain_difference_percent=None if strain is None else float(significant(exact(strain) - self._reference)),
+        difference = None if strain is None else float(significant(exact(strain) - self._reference))
+        answer = LeftVentricleAnswer(
+            reduced, _FLAGGED if at_boundary else (), strain, self._shown_reference, difference
         )
         found = [self._boundary] if at_boundary else []
         if disagreement(reduced):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,18 +43,20 @@ class LabMeasurement(BaseModel):
     )
 
 
-class Conversion(BaseModel):
-    """How a result was brought to the unit in which rules compare it."""
+@dataclass(slots=True)
+class Conversion:
+    """How a result was brought to the unit in which rules compare it.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Treat it as frozen; it is a plain dataclass because it is made for most results of most requests.
+    """
 
-    analyte: str = Field(description="Our name of the analyte")
-    from_value: float = Field(description="The result as sent, in `from_unit`")
-    from_unit: str = Field(description="The unit as sent, by its code")
-    to_value: float = Field(description="The result in `to_unit`, at 15 significant digits")
-    to_unit: str = Field(description="The unit in which rules compare")
-    factor: float = Field(description="`to_value` = `from_value` x `factor`")
-    text: str = Field(description="The working in words", examples=["154 mg/L x 0.1 = 15.4 mg/dL"])
+    analyte: Annotated[str, Field(description="Our name of the analyte")]
+    from_value: Annotated[float, Field(description="The result as sent, in `from_unit`")]
+    from_unit: Annotated[str, Field(description="The unit as sent, by its code")]
+    to_value: Annotated[float, Field(description="The result in `to_unit`, at 15 significant digits")]
+    to_unit: Annotated[str, Field(description="The unit in which rules compare")]
+    factor: Annotated[float, Field(description="`to_value` = `from_value` x `factor`")]
+    text: Annotated[str, Field(description="The working in words", examples=["154 mg/L x 0.1 = 15.4 mg/dL"])]
 
 
 class Measured(NamedTuple):
@@ -130,12 +133,5 @@ def _reversed(pointer: str) -> InputError:
 def _conversion(analyte: Analyte, unit: Unit, sent: float, value: Decimal) -> Conversion:
     to_unit = analyte.canonical.code
     working = f" {unit.working}" if unit.working else ""
-    return Conversion(
-        analyte=analyte.slug,
-        from_value=sent,
-        from_unit=unit.code,
-        to_value=float(value),
-        to_unit=to_unit,
-        factor=float(unit.factor),
-        text=f"{amount(plain(exact(sent)), unit.code)}{working} = {amount(plain(value), to_unit)}",
-    )
+    text = f"{amount(plain(exact(sent)), unit.code)}{working} = {amount(plain(value), to_unit)}"
+    return Conversion(analyte.slug, sent, unit.code, float(value), to_unit, unit.float_factor, text)

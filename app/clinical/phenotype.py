@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,6 +43,8 @@ def _possible(kd_like: Truth, cv_shock: Truth) -> tuple[Phenotype, ...]:
     )
 
 
+# Where a single part decides a combination; elsewhere all parts that came out alike do.
+_ONE_IS_ENOUGH: Final = {("any", MET), ("all", NOT_MET), ("first_known", MET), ("first_known", NOT_MET)}
 _TRUTHS: Final[tuple[Truth, ...]] = (MET, NOT_MET, UNKNOWN)
 POSSIBLE: Final = {(kd, shock): _possible(kd, shock) for kd in _TRUTHS for shock in _TRUTHS}
 
@@ -127,7 +128,7 @@ class PhenotypeClassifier:
         coronary = self._coronaries.judge(facts)
         ventricle = self._left_ventricle.judge(facts)
         possible = POSSIBLE[kd_like.status, cv_shock.status]
-        return PhenotypeAnswer.model_construct(
+        return PhenotypeAnswer(
             phenotype=possible[0] if len(possible) == 1 else "indeterminate",
             possible_phenotypes=possible,
             kd_like=kd_like,
@@ -143,7 +144,7 @@ class PhenotypeClassifier:
             missing=fewest(kd_like, cv_shock),
             missing_in_full=in_full(kd_like, cv_shock),
             conversions=tuple([m.conversion for m in facts.labs.values() if m.conversion is not None]),
-            warnings=(
+            warnings=_each_once(
                 *cautions,
                 *kawasaki.cautions,
                 *shock.cautions,
@@ -156,18 +157,25 @@ class PhenotypeClassifier:
         )
 
 
+def _each_once(*cautions: Caution) -> tuple[Caution, ...]:
+    return tuple(dict.fromkeys(cautions)) if cautions else cautions
+
+
 def deciding(*findings: Finding) -> tuple[str, ...]:
     """Return the ids of the single criteria that decided these Findings; a Finding that is unknown has none."""
-    return tuple(dict.fromkeys(i for f in findings for i in _deciding(f)))
+    found: list[str] = []
+    for finding in findings:
+        if finding.status != UNKNOWN:
+            _collect_deciding(finding, found)
+    return tuple(dict.fromkeys(found))
 
 
-def _deciding(finding: Finding) -> Iterator[str]:
-    if finding.status == UNKNOWN:
-        return
+def _collect_deciding(finding: Finding, found: list[str]) -> None:
     if not finding.of:
-        yield finding.id
-        return
-    decisive = [f for f in finding.of if f.status == _decisive(finding)]
-    only_one = finding.combine == "first_known" or _one_is_enough(finding)
-    for part in decisive[:1] if only_one else decisive:
-        yield from _deciding(part)
+        found.append(finding.id)
+    one_is_enough = (finding.combine, finding.status) in _ONE_IS_ENOUGH
+    for part in finding.of:
+        if part.status == finding.status or finding.combine == "not":
+            _collect_deciding(part, found)
+            if one_is_enough:
+                break

@@ -114,3 +114,8 @@ def overridden(tiers: Tiers) -> Caution:
     """Warn of a value that was taken only because of the override."""
     text = f"{tiers.label} lies outside the plausible {tiers.plausible.text(tiers.unit)}; it was used as overridden."
     return Caution(code="implausible_value_used", message=text)
+
+
+def amount(number: str, unit: str) -> str:
+    """Write a number with its unit: "15.4 mg/dL", and "8 x 10*9/L" where the unit itself begins with a number."""
+    return f"{number} x {unit}" if unit[:1].isdigit() else f"{number} {unit}"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field, Strict
 
+from app.clinical.patient import strict
 from app.clinical.quantities import LabMeasurement
 
 
 class Part(BaseModel):
     """Base of the request's parts: frozen, strict, no unknown fields, finite numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = strict()
 
 
 Fact = Annotated[bool | None, Field(description="true, false, or null for unknown")]
@@ -105,7 +106,7 @@ class Hemodynamics(Part):
     poor_perfusion: Fact = Field(default=None, description="Clinical signs of poor perfusion")
     fluid_bolus_ml_kg: float | None = Field(default=None, description="Isotonic bolus given so far, mL/kg")
     fluid_refractory: Fact = Field(default=None, description="Hypotension persists despite fluid, as stated")
-    vasoactive_infusions: tuple[VasoactiveInfusion, ...] | None = Field(
+    vasoactive_infusions: Annotated[tuple[VasoactiveInfusion, ...], Strict(strict=False)] | None = Field(
         default=None, max_length=20, description="Infusions now running; [] = none, null = unknown"
     )
     vasoactive_support: Fact = Field(default=None, description="Needs vasoactive support, as stated")
@@ -176,6 +177,59 @@ class SarsCov2(Part):
 class Presentation(Part):
     """Everything the phenotype needs. Only the age is required; what is absent stays unknown."""
 
+    model_config = strict(
+        {
+            "age_years": 8.0,
+            "sex": "male",
+            "weight_kg": 27.0,
+            "height_cm": 130,
+            "hospitalized": True,
+            "alternative_diagnosis": False,
+            "fever": {"maximum_celsius": 39.4, "duration_hours": 120, "subjective": False},
+            "kawasaki_signs": {
+                "conjunctival_injection": True,
+                "oral_changes": True,
+                "rash": True,
+                "extremity_changes": True,
+                "cervical_lymphadenopathy": None,
+            },
+            "echocardiogram": {
+                "lvef_percent": 48,
+                "lad_z": 1.4,
+                "rca_z": 0.9,
+                "coronary_aneurysm": False,
+                "mitral_regurgitation": None,
+                "pericardial_effusion": None,
+                "ap4_strain_percent": -13.2,
+            },
+            "hemodynamics": {
+                "systolic_bp_mmhg": 72,
+                "hypotension": None,
+                "fluid_bolus_ml_kg": 60,
+                "fluid_refractory": None,
+                "vasoactive_infusions": [{"agent": "norepinephrine", "rate": 0.05}],
+                "vasoactive_support": None,
+            },
+            "organ_involvement": {
+                "cardiac": True,
+                "renal": None,
+                "respiratory": None,
+                "hematologic": True,
+                "gastrointestinal": True,
+                "mucocutaneous": True,
+                "neurologic": None,
+            },
+            "sars_cov_2": {
+                "pcr_positive": True,
+                "antigen_positive": None,
+                "serology_positive": None,
+                "days_before_admission": 20,
+                "exposure_days_before_onset": None,
+            },
+            "labs": [{"analyte": "crp", "value": 154, "unit": "mg/L", "lower_limit": None, "upper_limit": 10}],
+        }
+    )
+
     age_years: float = Field(description="Age, years (0.5 = six months)")
     sex: Literal["male", "female"] | None = None
     weight_kg: float | None = Field(default=None, description="Weight, kg")
@@ -201,7 +255,9 @@ class Presentation(Part):
     stated_results: StatedResults | None = None
     hemophagocytic: Hemophagocytic | None = None
     sars_cov_2: SarsCov2 | None = None
-    labs: tuple[LabMeasurement, ...] | None = Field(default=None, max_length=200, description="Laboratory values")
+    labs: Annotated[tuple[LabMeasurement, ...], Strict(strict=False)] | None = Field(
+        default=None, max_length=200, description="Laboratory values"
+    )
     override_plausibility: bool | None = Field(
         default=None, description="Accept values outside the plausible (not the possible) range"
     )

@@ -134,7 +134,14 @@ class Quantities:
 
 def _analytes(rules: LoadedRuleSet) -> dict[str, Analyte]:
     spellings = {u.code: u.spelling for u in rules.content.unit}
-    found = {row.slug: Analyte(row, spellings) for row in rules.content.analyte}
+    found: dict[str, Analyte] = {}
+    known = {source.key for source in rules.content.source}
+    for row in rules.content.analyte:
+        if row.slug in found:
+            raise RulebookError(f"{rules.file}: analyte {row.slug!r} stands twice")
+        if not row.sources <= known:
+            raise RulebookError(f"{rules.file}: analyte {row.slug!r}: a source is not among the file's sources")
+        found[row.slug] = Analyte(row, spellings)
     unknown = [c for row in rules.content.ambiguous for c in row.choice if c not in found]
     if unknown:
         raise RulebookError(f"{rules.file}: ambiguous: {unknown[0]!r} is no analyte of this file")

@@ -43,14 +43,15 @@ class Unit:
     "" where only the name changes).
     """
 
-    __slots__ = ("code", "divide", "factor", "has_factor_1", "limits", "multiply", "tiers", "working")
+    __slots__ = ("_same_size", "code", "divide", "factor", "float_factor", "limits", "multiply", "tiers", "working")
 
     def __init__(self, code: str, multiply: Decimal, divide: Decimal, tiers: Tiers) -> None:
         self.code = code
         self.multiply = multiply
         self.divide = divide
-        self.has_factor_1 = multiply == divide
+        self._same_size = multiply == divide
         self.factor = significant(multiply / divide)
+        self.float_factor = float(self.factor)
         self.working = _working(multiply, divide)
         self.tiers = tiers
         self.limits = tiers.for_limits()
@@ -58,20 +59,15 @@ class Unit:
     def to_canonical(self, value: float | Decimal) -> Decimal:
         """Convert to the analyte's canonical unit, at 15 significant digits."""
         written = exact(value)
-        return significant(written if self.has_factor_1 else written * self.multiply / self.divide)
+        return significant(written if self._same_size else written * self.multiply / self.divide)
 
     def from_canonical(self, value: float | Decimal) -> Decimal:
         """Convert from the analyte's canonical unit, at 15 significant digits."""
         written = exact(value)
-        return significant(written if self.has_factor_1 else written * self.divide / self.multiply)
+        return significant(written if self._same_size else written * self.divide / self.multiply)
 
 
 def _working(multiply: Decimal, divide: Decimal) -> str:
     times = f"x {plain(multiply)}" if multiply != 1 else ""
     by = f"/ {plain(divide)}" if divide != 1 else ""
     return " ".join(part for part in (times, by) if part)
-
-
-def amount(number: str, unit: str) -> str:
-    """Write a number with its unit: "15.4 mg/dL", and "8 x 10*9/L" where the unit itself begins with a number."""
-    return f"{number} x {unit}" if unit[:1].isdigit() else f"{number} {unit}"

@@ -207,13 +207,14 @@ def drive():
 
 
 async def _drive(app, path, chunks, headers, method) -> Told:
-    pulled, sent, waiting = 0, [], iter(chunks)
+    pulled, sent, waiting, ended = 0, [], iter(chunks), False
 
     async def receive() -> dict[str, Any]:
-        nonlocal pulled
+        nonlocal pulled, ended
         chunk = next(waiting, b"")
-        if chunk is None:
+        if chunk is None or ended:
             await asyncio.Event().wait()
+        ended = not chunk
         pulled += len(chunk)
         return {"type": "http.request", "body": chunk, "more_body": bool(chunk)}
 

@@ -37,7 +37,12 @@ def test_an_operation_may_answer_in_another_format(example):
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json", "application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"', "application/json; x=y"],
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        'Application/JSON;charset="UTF-8"',
+        "application/json; x=y",
+    ],
 )
 @pytest.mark.parametrize("path", [PLAIN, "/v1/example/named/x", "/v1/example/streamed"])
 def test_json_is_read_however_its_type_is_written(example, path, content_type):
@@ -104,7 +109,11 @@ def test_an_instance_is_a_uri_whatever_the_path(example):
 
 
 def test_the_wrong_method_is_405_with_allow(example):
-    for method, path, allowed in (("GET", PLAIN, "POST"), ("DELETE", "/v1/example/none", "GET"), ("POST", "/docs", "GET")):
+    for method, path, allowed in (
+        ("GET", PLAIN, "POST"),
+        ("DELETE", "/v1/example/none", "GET"),
+        ("POST", "/docs", "GET"),
+    ):
         answer = example.client.request(method, path)
         assert answer.status_code == 405
         assert allowed in answer.headers["allow"]
@@ -260,7 +269,9 @@ def test_a_trace_of_a_later_version_is_followed(example):
     assert answer.headers["traceparent"].split("-")[1] == TRACE
 
 
-@pytest.mark.parametrize("path", [PLAIN, "/v1/example/named/x", "/nowhere", "/v1/example/broken", "/docs", "/static/pages.css"])
+@pytest.mark.parametrize(
+    "path", [PLAIN, "/v1/example/named/x", "/nowhere", "/v1/example/broken", "/docs", "/static/pages.css"]
+)
 def test_every_answer_carries_the_security_headers(example, path):
     answer = example.client.get(path) if path.startswith(("/docs", "/static")) else example.client.post(path, json=BODY)
     assert answer.headers["x-content-type-options"] == "nosniff"

@@ -138,7 +138,7 @@ def test_every_value_that_json_can_write_passes(value, separators, ascii_only):
     check_json(json.dumps(value, separators=separators, ensure_ascii=ascii_only).encode())
 
 
-@given(st.dictionaries(st.sampled_from([":", 'a":', "b", "c : d"]), st.text(":\" \\a"), min_size=1), st.data())
+@given(st.dictionaries(st.sampled_from([":", 'a":', "b", "c : d"]), st.text(':" \\a'), min_size=1), st.data())
 def test_a_repeated_key_is_found_however_the_colons_lie(members, data):
     separator = data.draw(st.sampled_from([":", ": ", " :", "\t:\n"]))
     pairs = [f"{json.dumps(k)}{separator}{json.dumps(v)}" for k, v in members.items()]

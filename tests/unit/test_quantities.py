@@ -1,5 +1,6 @@
 """Names, refusals and answers of laboratory values and other measurements."""
 
+from dataclasses import asdict
 from decimal import Decimal
 
 import pytest
@@ -102,7 +103,7 @@ def test_a_result_carries_its_conversion():
     measured = Q.measure(lab("crp", 154.0, "mg/L", upper=10.0), "/labs/0")
     assert (measured.value, measured.unit, measured.upper_limit) == (Decimal("15.4"), "mg/dL", Decimal(1))
     assert (measured.sent_value, measured.sent_unit) == (154.0, "mg/L")
-    assert measured.conversion.model_dump() == {
+    assert asdict(measured.conversion) == {
         "analyte": "crp",
         "from_value": 154.0,
         "from_unit": "mg/L",
@@ -310,6 +311,9 @@ def with_text(tmp_path, name, old, new):
         ("quantities", "usual = { low = 0, high = 50 }", "usual = { low = 60, high = 50 }", "lies above high"),
         ("quantities", "divide = 88.4", "divide = 0", "greater than 0"),
         ("quantities", 'loinc = ["1988-5"]', 'loinc = ["1988"]', "should match pattern"),
+        ("quantities", 'slug = "hs_crp"', 'slug = "crp"', "'crp' stands twice"),
+        ("quantities", 'source = "katal"', 'source = "catalogue"', "a source is not among"),
+        ("quantities", '{ code = "ug/mL", multiply = 0.1', '{ code = "mg/L", multiply = 0.1', "a unit stands twice"),
     ],
 )
 def test_a_bad_rule_file_stops_the_start_with_its_reason(tmp_path, name, old, new, reason):
@@ -319,3 +323,8 @@ def test_a_bad_rule_file_stops_the_start_with_its_reason(tmp_path, name, old, ne
 
 def test_the_same_spelling_twice_for_one_unit_is_no_fault(tmp_path):
     Quantities(with_text(tmp_path, "quantities", '"MG/DL", ', '"MG/DL", "MG/DL", "mg/dL", '))
+
+
+def test_a_unit_is_found_by_any_of_its_spellings():
+    analyte = Q.analyte("wbc", "/analyte")
+    assert Q.unit(analyte, "K/uL", "/unit") is Q.unit(analyte, "10^3 / \N{MICRO SIGN}L", "/unit")

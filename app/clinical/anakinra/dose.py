@@ -125,8 +125,8 @@ class StartingDose:
         chosen = _choose(protocol, weight, target, dose.bands[key])
         amounts = [c.amount for c in chosen]
         warnings = (
-            *body,
             *safety.cautions,
+            *body,
             *_of_target(target, dose.bands[key]),
             *self._safety.of_doses(*amounts),
             *cautions_of(amounts, protocol, dose.standing),
@@ -167,7 +167,7 @@ def _no_plan(dose: ProtocolDose, safety: Safety, body: tuple[Caution, ...]) -> D
         safety=safety.findings,
         missing=(),
         not_checked=safety.not_checked,
-        warnings=(*safety.blocks, *body, *safety.cautions, *dose.standing.full),
+        warnings=(*safety.blocks, *safety.cautions, *body, *dose.standing.full),
         rules=dose.standing.rules,
     )
 

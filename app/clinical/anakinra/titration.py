@@ -130,7 +130,7 @@ class Titration:
             safety=safety.findings,
             missing=("target_mg_kg_day",) if status == "may_increase" else (),
             not_checked=safety.not_checked,
-            warnings=(*safety.blocks, *body, *safety.cautions, *self._warnings(room, status), *standing.full),
+            warnings=(*safety.blocks, *safety.cautions, *body, *self._warnings(room, status), *standing.full),
             rules=standing.rules,
         )
 

@@ -108,16 +108,24 @@ class _Organs:
 
     def judge(self, facts: Facts, shared: Shared) -> Finding:
         stated, cautions = facts.organs, shared.cautions
-        skin_signs = self._skin_signs(shared.rash, shared.oral, shared.extremities)
         return self._enough(
-            self._cardiac.decide(stated.cardiac, self._heart_signs.judge(facts, shared), cautions),
+            self._heart(facts, shared),
             self._renal.stated(stated.renal),
             self._respiratory.stated(stated.respiratory),
             self._hematologic.stated(stated.hematologic),
             self._gastrointestinal.decide(stated.gastrointestinal, shared.bowel, cautions),
-            self._mucocutaneous.decide(stated.mucocutaneous, skin_signs, cautions),
+            self._mucocutaneous.decide(
+                stated.mucocutaneous, self._skin_signs(shared.rash, shared.oral, shared.extremities), cautions
+            ),
             self._neurologic.stated(stated.neurologic),
         )
+
+    def _heart(self, facts: Facts, shared: Shared) -> Finding:
+        """Look for signs of the heart only when involvement is not stated: they could add nothing."""
+        stated = facts.organs.cardiac
+        if stated:
+            return self._cardiac.stated(stated)
+        return self._cardiac.decide(stated, self._heart_signs.judge(facts, shared), shared.cautions)
 
 
 def _organ(name: str) -> Criterion:

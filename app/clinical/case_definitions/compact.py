@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Final, Literal, NamedTuple
 
-from app.clinical.evidence import MET, NOT_MET, UNKNOWN, Combination, Criterion, Finding, Truth, Used, pattern_of
+from app.clinical.evidence import MET, UNKNOWN, Combination, Criterion, Finding, ThresholdRef, Truth, Used, pattern_of
 from app.clinical.facts import Facts, LimitCriterion
 from app.clinical.pattern import Pattern
 from app.clinical.warning import Caution
 
-_DECIDES: dict[tuple[str, Truth], Truth] = {("any", MET): MET, ("all", NOT_MET): NOT_MET}
+Plain = Literal["any", "all", "not", "first_known"]
+# Patterns hold no value of any patient; past this many a combination starts afresh.
+KEPT_SHAPES: Final = 4096
+_PATTERN: Final = attrgetter("pattern")
 
 
-class Compact(Combination):
-    """A combination without its parts: what they used stands in one place. At most one part kind has a threshold."""
+class Shape(NamedTuple):
+    """What depends on the pattern of the parts alone: which of them decide, and the Finding when none used anything."""
 
-    def __call__(self, *of: Finding, note: str | None = None) -> Finding:
+    pattern: Pattern
+    deciding: tuple[int, ...]
+    blank: Finding
+
+
+class Compact:
+    """A combination without its parts: what they used stands in one place, with the first deciding part's threshold."""
+
+    def __init__(self, id: str, label: str, combine: Plain, *, source: str | None = None) -> None:  # noqa: A002 - a field
+        self._combination = Combination(id, label, combine, source=source)
+        self._shapes: dict[tuple[Pattern | None, ...], Shape] = {}
+
+    def __call__(self, *of: Finding) -> Finding:
         """Combine the Findings as `Combination` does, and show the deciding inputs."""
-        parts = tuple([f.pattern or pattern_of(f) for f in of])
-        pattern = self._known.get(parts) or self._learn(parts)
-        used: dict[str, Used] = {}
-        threshold = None
-        for part in self._deciding(of, pattern):
-            used.update(part.used)
-            threshold = part.threshold if part.used and threshold is None else threshold
+        shape = self._shapes.get(tuple(map(_PATTERN, of))) or self._shape(of)
+        deciding = shape.deciding
+        if len(deciding) == 1:
+            part = of[deciding[0]]
+            used, threshold = part.used, part.threshold
+        else:
+            chosen = [of[i] for i in deciding if of[i].used]
+            used = {name: value for f in chosen for name, value in f.used.items()}
+            threshold = next((f.threshold for f in chosen if f.threshold), None)
+        return self._finding(shape.pattern, used, threshold) if used else shape.blank
+
+    def _finding(self, pattern: Pattern, used: Mapping[str, Used], threshold: ThresholdRef | None) -> Finding:
+        c = self._combination
         return Finding(
-            self.id,
-            self.label,
-            pattern.status,
-            used,
-            threshold,
-            self.source,
-            pattern.missing,
-            note=note or self.note,
-            pattern=pattern,
+            c.id, c.label, pattern.status, used, threshold, c.source, pattern.missing, (), None, None, None, pattern
         )
 
-    def _deciding(self, of: Sequence[Finding], pattern: Pattern) -> Sequence[Finding]:
-        if self.combine == "first_known":
-            return [next((f for f in of if f.status != UNKNOWN), of[0])]
-        deciding = _DECIDES.get((self.combine, pattern.status))
-        return of if deciding is None else [f for f in of if f.status == deciding]
+    def _shape(self, of: Sequence[Finding]) -> Shape:
+        if len(self._shapes) >= KEPT_SHAPES:
+            self._shapes.clear()
+        pattern = pattern_of(self._combination(*of))
+        shape = Shape(pattern, self._deciding(of, pattern.status), self._finding(pattern, {}, None))
+        self._shapes[tuple([pattern_of(f) for f in of])] = shape
+        return shape
+
+    def _deciding(self, of: Sequence[Finding], status: Truth) -> tuple[int, ...]:
+        """Return the parts that decided: of an "any" the met ones, of a precedence the first known; else all."""
+        combine = self._combination.combine
+        if status == UNKNOWN or combine == "not":
+            return tuple(range(len(of)))
+        same = tuple(i for i, f in enumerate(of) if f.status == status)
+        return same[:1] if combine == "first_known" else same
 
 
 class StatedFirst(Compact):
@@ -62,15 +87,15 @@ class Proven:
 
     def __init__(self, criterion: Criterion) -> None:
         self._criterion = criterion
+        self.stated = criterion.stated
         self._caution = statement_disagrees(criterion.label, criterion.id)
 
     def decide(self, stated: bool | None, proof: Finding, cautions: list[Caution]) -> Finding:  # noqa: FBT001 - a fact
         """Take the statement, else the proof, else leave it unknown."""
-        if proof.status != MET:
+        if proof.status != MET or stated:
             return self._criterion.stated(stated)
-        if stated is not None:
-            if not stated:
-                cautions.append(self._caution)
+        if stated is False:
+            cautions.append(self._caution)
             return self._criterion.stated(stated)
         finding = self._criterion.finding(MET, proof.used, f"Not stated; proven by: {proof.label}")
         finding.threshold = proof.threshold

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from app.clinical.arithmetic import SIGNIFICANT_DIGITS
-from app.clinical.ctcae.conditions import NUMBERS, Comparison
+from app.clinical.ctcae.conditions import LOWER, NUMBERS, UPPER, Comparison
 
 # Two numbers further apart than this, relative to their size, keep their order when both are rounded to 15 digits.
 NEAR: Final = float(f"2e-{SIGNIFICANT_DIGITS - 1}")
@@ -49,6 +49,11 @@ class Bound(NamedTuple):
     factor: float
     offset: float
     holds: Callable[[int], bool]
+
+    @property
+    def is_against_limit(self) -> bool:
+        """Say whether the right side is a limit of normal."""
+        return self.comparison.reference in {LOWER, UPPER}
 
     def against(self, numbers: Numbers) -> float | None:
         """Return the number on the right side, or None when its reference is missing."""

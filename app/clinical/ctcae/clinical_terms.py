@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from app.clinical.arithmetic import exact
 from app.clinical.ctcae.conditions import Choice, Comparison, Condition, Flag, parse
-from app.clinical.ctcae.grades import bits, decided, outcome
-from app.clinical.ctcae.scales import NOTHING, Judged
+from app.clinical.ctcae.grades import WITHIN_LIMITS, bits, decided, outcome
+from app.clinical.ctcae.scales import NOTHING, Judged, band_text
 from app.clinical.rulebook.ctcae_terms import CtcaeTermRule, DerivedRule, FactRule
 from app.clinical.rulebook.model import Operator
 
@@ -43,6 +43,7 @@ class Way(NamedTuple):
     is_gap: bool
     conditions: tuple[Condition, ...]
     text: str
+    code: str
 
 
 class Question(NamedTuple):
@@ -81,8 +82,17 @@ class ClinicalTerm:
         self._open = tuple(q for q in self.questions if q.name not in self.optional)
         self._judge_cells = lru_cache(maxsize=_KEPT)(self._judge)
 
+    def alternatives(self, grade: int) -> tuple[str, ...]:
+        """Name the facts that count only when stated and could give more than a grade (as a bit)."""
+        higher = (_name(c) for w in self.ways if not w.is_gap and w.grades > grade for c in w.conditions)
+        names = (s for n in higher if n in self.optional for s in self._sources(n))
+        return tuple(dict.fromkeys(names))
+
     def judge(self, stated: Mapping[str, Stated]) -> Judged:
-        """Judge an event by the facts stated about it."""
+        """Judge an event by the facts stated about it; of an event of which nothing is stated, anything is possible."""
+        if not stated:
+            every = tuple(dict.fromkeys(s for q in self._open for s in self._sources(q.name)))
+            return Judged(bits(self.rule.grades) | WITHIN_LIMITS, missing=every)
         known = {q.name: q.cell(self._value(q.name, stated)) for q in self.questions}
         return self._judge_cells(tuple(known.values()))
 
@@ -170,15 +180,19 @@ def _number(value: Stated) -> float | Decimal:
 
 def _ways(rule: CtcaeTermRule) -> Iterator[Way]:
     for band in sorted(rule.band, key=lambda b: b.grade):
-        yield Way(bits((band.grade,)), False, tuple(map(parse, band.when)), band.text or "")  # noqa: FBT003 - a row
+        yield _way(bits((band.grade,)), band.when, band_text(band))
     for gap in rule.gap:
-        yield Way(bits(gap.grades), True, tuple(map(parse, gap.when)), gap.text)  # noqa: FBT003 - a row
+        yield _way(bits(gap.grades), gap.when, gap.text, gap.code)
+
+
+def _way(grades: int, when: Iterable[str], text: str, code: str = "") -> Way:
+    return Way(grades, bool(code), tuple(map(parse, when)), text, code)
 
 
 def _asked(rule: CtcaeTermRule) -> Iterator[str]:
     """Name every fact in the order in which the bands ask for it."""
     derived: dict[str, DerivedRule] = {d.fact: d for d in rule.derived}
-    every: Sequence[tuple[str, ...]] = [r.when for r in (*rule.band, *rule.gap, *rule.route)]
+    every = (*(b.when for b in rule.band), *(g.when for g in rule.gap), *(r.when for r in rule.route))
     for text in (t for when in every for t in when):
         name = _name(parse(text))
         if name in derived:

@@ -44,16 +44,19 @@ class Comparison(NamedTuple):
     offset: Decimal
 
     @property
-    def text(self) -> str:
-        """Write the right side as people do: "above 3 x ULN"."""
+    def bound_text(self) -> str:
+        """Write the right side as people do: "3 x ULN", "ULN + 2", "1.5"."""
         if self.reference is None:
-            bound = plain(self.offset)
-        else:
-            name = _LONG[self.reference]
-            times = name if self.factor == _ONE else f"{plain(self.factor)} x {name}"
-            bound = f"{times} + {plain(self.offset)}" if self.offset else times
+            return plain(self.offset)
+        name = _LONG[self.reference]
+        times = name if self.factor == _ONE else f"{plain(self.factor)} x {name}"
+        return f"{times} + {plain(self.offset)}" if self.offset else times
+
+    @property
+    def text(self) -> str:
+        """Write the comparison as people do: "above 3 x ULN"; the value itself is not named."""
         left = "" if self.left == VALUE else f"{self.left.replace('_', ' ')} "
-        return f"{left}{_IN_WORDS[self.operator]} {bound}"
+        return f"{left}{_IN_WORDS[self.operator]} {self.bound_text}"
 
 
 class Flag(NamedTuple):

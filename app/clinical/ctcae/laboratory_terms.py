@@ -41,7 +41,11 @@ class Placement(NamedTuple):
 
     def place(self, number: float | None) -> float | None:
         """Bring a number to the scale, at 15 significant digits."""
-        if number is None or not self.is_converted:
+        return None if number is None else self.place_known(number)
+
+    def place_known(self, number: float) -> float:
+        """Bring a number that is known to the scale."""
+        if not self.is_converted:
             return number
         return float(significant(exact(number) * self.multiply / self.divide))
 
@@ -60,6 +64,11 @@ class LaboratoryTerm:
             raise RulebookError(f"{file}: term {rule.slug!r}: analyte {missing[0]!r} is not among the quantities")
         self.analytes = {n: analytes[n] for n in dict.fromkeys(names)}
         self.reachable = reduce(or_, (s.reachable for s in self.scales))
+
+    @property
+    def canonical_code(self) -> str:
+        """Return the code of the analyte's canonical unit."""
+        return self.analytes[self.rule.analyte or ""].canonical.code
 
     def without_unit(self, analyte: str | None = None) -> Placement | None:
         """Return the scale that serves a value whose unit was not sent, or None where a unit is needed."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.fields import FieldInfo
 
 from app.clinical.ctcae.grades import Grade
 from app.clinical.rulebook import Provenance
@@ -79,11 +78,11 @@ def record_model(facts: Iterable[FactRule], examples: Iterable[dict[str, Any]]) 
     return model
 
 
-def _field(fact: FactRule) -> tuple[Any, FieldInfo]:
+def _field(fact: FactRule) -> tuple[Any, Any]:
     if fact.kind == "boolean":
         return bool | None, Field(default=None, description=fact.label)
     if fact.kind == "choice":
-        return Literal[fact.values] | None, Field(default=None, description=fact.label)  # type: ignore[valid-type]  # the words stand in the rule file
+        return Literal[fact.values] | None, Field(default=None, description=fact.label)
     low, high = float(fact.low or 0), float(fact.high or 0)
     text = f"{fact.label}; {low:g} to {high:g} {fact.unit}"
     kind = int if fact.kind == "integer" else float
@@ -114,7 +113,12 @@ class GradeAnswer:
     version: Annotated[str, Field(description="CTCAE version")]
     gradable: Annotated[bool, Field(description="Whether this service can grade the term from what may be sent")]
     grade: Annotated[
-        int | None, Field(ge=0, le=5, description="0 within limits, 1 to 5; null: cannot be graded with what was sent")
+        int | None,
+        Field(
+            ge=Grade.NONE,
+            le=Grade.DEATH,
+            description="0 within limits, 1 to 5; null: cannot be graded with what was sent",
+        ),
     ]
     possible_grades: Annotated[tuple[int, ...], Field(description="What remains possible; the grade itself when known")]
     criterion: Annotated[str | None, Field(description="The bound or fact that gave the grade, in our own words")]

@@ -11,14 +11,13 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from app.clinical.ctcae.bounds import Bound, Numbers, bound
-from app.clinical.ctcae.conditions import BASELINE, LOWER, NUMBERS, UPPER, Condition, Flag, comparisons, flags, parse
+from app.clinical.ctcae.conditions import BASELINE, NUMBERS, Condition, Flag, comparisons, flags, parse
 from app.clinical.ctcae.grades import WITHIN_LIMITS, bits, decided, outcome
-from app.clinical.rulebook.ctcae_terms import AssumptionRule, CtcaeTermRule, DerivedRule, ScaleRule
+from app.clinical.rulebook.ctcae_terms import AssumptionRule, BandRule, CtcaeTermRule, DerivedRule, ScaleRule
 
 Facts = Mapping[str, bool | None]
 NOTHING: Final = -1
 _VALUE_AT: Final = 0
-_LIMITS_AT: Final = frozenset({NUMBERS.index(LOWER), NUMBERS.index(UPPER)})
 _BASELINE_AT: Final = NUMBERS.index(BASELINE)
 
 
@@ -30,7 +29,7 @@ class Band(NamedTuple):
     bounds: tuple[Bound, ...]
     facts: tuple[Flag, ...]
     text: str
-    conditions: tuple[Condition, ...]
+    code: str
 
 
 class Derived(NamedTuple):
@@ -85,6 +84,12 @@ class Scale:
         named = (f.name for b in self.bands for f in b.facts)
         self.facts = tuple(dict.fromkeys(named))
         self.reachable = bits(g for r in rule.band for g in (r.grade,)) | WITHIN_LIMITS
+
+    def alternatives(self, grade: int) -> tuple[str, ...]:
+        """Name the facts that count only when stated and could give more than a grade (as a bit)."""
+        higher = (f for b in self.bands if not b.is_gap and b.grades > grade for f in b.facts)
+        names = (f.name for f in higher if f.name in self.optional and f.name not in self.derived)
+        return tuple(dict.fromkeys(names))
 
     def judge(self, numbers: Numbers, stated: Facts) -> Judged:
         """Judge one record: `numbers` as in `NUMBERS`, in the unit of the scale, with a value."""
@@ -161,12 +166,19 @@ class Scale:
 
     def _missing(self, numbers: Numbers, status: Sequence[bool | None], unknown: Sequence[str]) -> tuple[str, ...]:
         """Name what would have to be known, in the order of a record's fields."""
-        names = {n for b, s in zip(self.bands, status, strict=True) if s is None for x in b.bounds for n in x.missing(numbers)}
+        names = {
+            n
+            for b, s in zip(self.bands, status, strict=True)
+            if s is None
+            for x in b.bounds
+            for n in x.missing(numbers)
+        }
         for fact in unknown:
             derived = self.derived.get(fact)
             sources = {n for b in derived.bounds for n in b.missing(numbers)} if derived else set()
             names |= sources or {fact}
-        return tuple(n for n in (*NUMBERS, *self.facts, *sorted(names)) if n in names and not names.discard(n))
+        ordered = dict.fromkeys((*NUMBERS, *self.facts, *sorted(names)))
+        return tuple(n for n in ordered if n in names)
 
 
 def _all(tests: Iterator[bool | None]) -> bool | None:
@@ -186,7 +198,7 @@ def _test(test: Bound, numbers: Numbers, view: _View) -> bool | None:
         return known
     if view.without_baseline and BASELINE in test.missing(numbers):
         return False
-    if view.beyond_baseline and test.left == _VALUE_AT and test.reference in _LIMITS_AT:
+    if view.beyond_baseline and test.left == _VALUE_AT and test.is_against_limit:
         return None if _beyond(test, numbers) else False
     return None
 
@@ -220,17 +232,20 @@ def _derived(rule: DerivedRule) -> Derived:
 
 def _bands(rule: ScaleRule) -> Iterator[Band]:
     for band in sorted(rule.band, key=lambda b: b.grade):
-        yield _band(bits((band.grade,)), band.when, band.text or "", is_gap=False)
+        yield _band(bits((band.grade,)), band.when, band_text(band))
     for gap in rule.gap:
-        yield _band(bits(gap.grades), gap.when, gap.text, is_gap=True)
+        yield _band(bits(gap.grades), gap.when, gap.text, gap.code)
 
 
-def _band(grades: int, when: Sequence[str], text: str, *, is_gap: bool) -> Band:
+def _band(grades: int, when: Sequence[str], text: str, code: str = "") -> Band:
     conditions = tuple(map(parse, when))
-    return Band(grades, is_gap, tuple(map(bound, comparisons(conditions))), flags(conditions), text or _text(conditions), conditions)
+    return Band(grades, bool(code), tuple(map(bound, comparisons(conditions))), flags(conditions), text, code)
 
 
-def _text(conditions: Sequence[Condition]) -> str:
-    """Write a band's conditions for people."""
+def band_text(band: BandRule) -> str:
+    """Write how a band is met for people: its own text, or its conditions in words."""
+    if band.text is not None:
+        return band.text
+    conditions: tuple[Condition, ...] = tuple(map(parse, band.when))
     numbers = " and ".join(c.text for c in comparisons(conditions))
     return "; ".join(filter(None, (numbers, *(f.text for f in flags(conditions)))))

@@ -88,10 +88,19 @@ class AnalyteRule(RuleModel):
             raise ValueError(
                 f"analyte {self.slug!r}: the canonical unit must stand once among its units, with factor 1"
             )
+        codes = [u.code for u in self.unit]
+        if len(set(codes)) < len(codes):
+            raise ValueError(f"analyte {self.slug!r}: a unit stands twice")
         spans = (self.usual, self.plausible, self.possible)
         if any(a.low < b.low or a.high > b.high for a, b in pairwise(spans)):
             raise ValueError(f"analyte {self.slug!r}: usual must lie within plausible, and plausible within possible")
         return self
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Return the keys of every source that the analyte cites."""
+        cited = {self.source, *(u.source for u in self.unit), *(c.source for c in self.caution)}
+        return frozenset(key for key in cited if key is not None)
 
 
 class AmbiguousName(RuleModel):

@@ -63,6 +63,7 @@ class GapRule(RuleModel):
     grades: tuple[Grade, ...] = Field(min_length=2)
     when: Conditions = Field(min_length=1)
     text: str = Field(min_length=1)
+    code: Slug = "gap_in_printed_ranges"
 
 
 class DerivedRule(RuleModel):

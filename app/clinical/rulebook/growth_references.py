@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from app.clinical.rulebook.model import Number, RuleModel, Slug
 
-GrowthRow = Annotated[tuple[Number, Number, Number, Number], Field(min_length=4, max_length=4)]
+GrowthRow = tuple[Number, Number, Number, Number]
 
 
 class GrowthRule(RuleModel):

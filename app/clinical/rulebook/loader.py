@@ -65,14 +65,29 @@ class RuleSet(RuleModel):
     def _coherent(self) -> Self:
         known = {s.key for s in self.source}
         _refuse_repeats("source", (s.key for s in self.source))
-        for kind in ("threshold", "parameter", "range", "table", "text"):
-            rows: tuple[Sourced, ...] = getattr(self, kind)
-            _refuse_repeats(kind, (r.id for r in rows))
-            for row in rows:
-                if row.source not in known:
-                    raise ValueError(f"{kind} {row.id!r}: source {row.source!r} is not among the file's sources")
+        for kind, named in self.rows().items():
+            _refuse_repeats(kind, (name for name, _ in named))
+            for name, source in named:
+                if source not in known:
+                    raise ValueError(f"{kind} {name!r}: source {source!r} is not among the file's sources")
         _refuse_overlaps(self.range)
         return self
+
+    def rows(self) -> dict[str, list[tuple[str, str]]]:
+        """Return every row that must name a source: (name, source key) by kind."""
+        sourced: dict[str, tuple[Sourced, ...]] = {
+            "threshold": self.threshold,
+            "parameter": self.parameter,
+            "range": self.range,
+            "table": self.table,
+            "text": self.text,
+        }
+        return {kind: [(r.id, r.source) for r in rows] for kind, rows in sourced.items()} | {
+            "analyte": [(a.slug, a.source) for a in self.analyte],
+            "growth": [(g.id, g.source) for g in self.growth],
+            "term": [(t.slug, t.source) for t in self.term],
+            "names": [] if self.names is None else [(self.names.file, self.names.source)],
+        }
 
 
 def _refuse_repeats(kind: str, ids: Iterable[str]) -> None:

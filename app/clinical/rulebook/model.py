@@ -13,12 +13,26 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, computed_field, model_validator
 
 Operator = Literal[">", ">=", "<", "<="]
 Bound = Literal["inclusive", "exclusive"]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]*$", max_length=100)]
-Number = Annotated[Decimal, Field(allow_inf_nan=False)]
+
+
+def _no_text(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError("must be a number, without quotation marks")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+# A decimal exactly as written in the file; answers show it as a JSON number.
+Number = Annotated[
+    Decimal,
+    Field(allow_inf_nan=False),
+    BeforeValidator(_no_text),
+    PlainSerializer(float, return_type=float, when_used="json"),
+]
 
 _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt,
@@ -73,6 +87,7 @@ class Threshold(Sourced):
     def _compare(self) -> Callable[[Any, Any], bool]:
         return _COMPARE[self.operator]
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated properties
     @property
     def bound(self) -> Bound:
         """Return whether the value itself meets the criterion."""
@@ -108,7 +123,7 @@ class Range(Sourced):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.low > self.high:
-            raise ValueError(f"range {self.id!r}: low {self.low} lies above high {self.high}")
+            raise ValueError(f"low {self.low} lies above high {self.high}")
         return self
 
     def contains(self, value: float | Decimal) -> bool:
@@ -171,7 +186,7 @@ class Table(Sourced):
         return self
 
     def _check_neighbours(self, before: Band, after: Band, index: int) -> None:
-        where = f"table {self.id!r}, band {index + 1}"
+        where = f"band {index + 1}"
         if before.upper is None or after.lower is None or after.lower < before.upper:
             raise ValueError(f"{where}: overlaps the band before it ({_span(before)} and {_span(after)})")
         if after.lower > before.upper and not self.gaps:

@@ -1,0 +1,146 @@
+"""Judge rows in columns, by groups of one term and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.clinical.ctcae.believe import Numbers, believe
+from app.clinical.ctcae.bulk.belief import Belief
+from app.clinical.ctcae.bulk.scale import ScaleInColumns
+from app.clinical.ctcae.bulk.truth import GRADE, UNKNOWN, Bits, Facts, Floats, Mask, Places, Rows
+from app.clinical.ctcae.conditions import NUMBERS, VALUE
+from app.clinical.ctcae.laboratory_terms import Placement
+from app.clinical.ctcae.scales import NOTHING
+from app.clinical.refusal import InputError, RefusedInputError
+from app.clinical.warning import Caution
+
+_VALUE_AT: Final = NUMBERS.index(VALUE)
+
+
+class Columns(NamedTuple):
+    """Rows as columns. Numbers are NaN where unknown, in the order of `NUMBERS`; None is a column of unknowns.
+
+    `place` is each row's position in `placements`; a row at -1 is not judged.
+    """
+
+    place: NDArray[np.int32]
+    placements: Sequence[Placement]
+    numbers: Sequence[Floats | None]
+    facts: Mapping[str, Facts]
+
+
+class Judgements(NamedTuple):
+    """What was judged, row by row; `refused` and `cautions` hold only the rows that have any."""
+
+    possible: Bits
+    band: Places
+    assumption: Places
+    unusual: Mask
+    refused: dict[int, tuple[InputError, ...]]
+    cautions: dict[int, tuple[Caution, ...]]
+
+    @property
+    def grade(self) -> NDArray[np.int8]:
+        """Return each row's grade, -1 where there is none."""
+        found: NDArray[np.int8] = GRADE[self.possible]
+        return found
+
+
+def judge_columns(columns: Columns, *, override: bool = False) -> Judgements:
+    """Judge every row that has a placement, by groups of one placement each."""
+    size = len(columns.place)
+    result = Judgements(
+        np.zeros(size, np.uint8),
+        np.full(size, NOTHING, np.int16),
+        np.full(size, NOTHING, np.int16),
+        np.zeros(size, np.bool_),
+        {},
+        {},
+    )
+    with np.errstate(all="ignore"):  # a number too large overflows on its way to being refused
+        for place, rows in _groups(columns.place):
+            group = _Group(columns, columns.placements[place], rows)
+            group.judge_into(result, override=override)
+    return result
+
+
+def _groups(place: NDArray[np.int32]) -> Iterator[tuple[int, Rows]]:
+    """Yield each placement with its rows, in order."""
+    small = place.astype(np.int16) if len(place) and place.max() <= np.iinfo(np.int16).max else place
+    order = np.argsort(small, kind="stable")
+    found = place[order]
+    starts = np.flatnonzero(np.concatenate(([True], found[1:] != found[:-1]))) if len(found) else np.array([], np.intp)
+    for start, end in zip(starts, [*starts[1:], len(found)], strict=True):
+        if found[start] >= 0:
+            yield int(found[start]), order[start:end]
+
+
+class _Group:
+    """The rows of one term and unit."""
+
+    def __init__(self, columns: Columns, placement: Placement, rows: Rows) -> None:
+        self.placement = placement
+        self.rows = rows
+        self.facts = {name: column[rows] for name, column in columns.facts.items()}
+        self.sent: list[Floats | None] = [_known(None if c is None else c[rows]) for c in columns.numbers]
+
+    def judge_into(self, result: Judgements, *, override: bool) -> None:
+        """Judge the rows and write what was found; without a value anything that the scale reaches is possible."""
+        value = self.sent[_VALUE_AT]
+        if value is None:
+            result.possible[self.rows] = self.placement.scale.reachable
+            return
+        there = ~np.isnan(value)
+        if not there.all():
+            result.possible[self.rows[~there]] = self.placement.scale.reachable
+            value = self._narrow(value, there)
+        self._judge(value, result, override=override)
+
+    def _judge(self, value: Floats, result: Judgements, *, override: bool) -> None:
+        ordinary, unusual = Belief(self.placement, value, self.sent[1:]).judge()
+        scale = ScaleInColumns(self.placement.scale, self._placed(), self.facts, len(value))
+        possible, band, assumption = scale.judge()
+        # Numbers as sent are compared at 15 digits here too; converted ones differ in their last digit from exact ones.
+        certain = ordinary & ~scale.near if self.placement.is_converted else ordinary
+        rows = self.rows if certain.all() else self.rows[certain]
+        keep = slice(None) if certain.all() else certain
+        result.possible[rows], result.band[rows] = possible[keep], band[keep]
+        result.assumption[rows], result.unusual[rows] = assumption[keep], unusual[keep]
+        for position in np.flatnonzero(~certain):
+            self._one(int(position), result, override=override)
+
+    def _narrow(self, value: Floats, there: Mask) -> Floats:
+        self.rows = self.rows[there]
+        self.facts = {name: column[there] for name, column in self.facts.items()}
+        self.sent = [None if c is None else c[there] for c in self.sent]
+        return value[there]
+
+    def _placed(self) -> list[Floats | None]:
+        if not self.placement.is_converted:
+            return self.sent
+        multiply, divide = float(self.placement.multiply), float(self.placement.divide)
+        return [None if c is None else c * multiply / divide for c in self.sent]
+
+    def _one(self, position: int, result: Judgements, *, override: bool) -> None:
+        """Judge one row as a single record is judged."""
+        row = int(self.rows[position])
+        numbers = Numbers(*(None if c is None or np.isnan(c[position]) else float(c[position]) for c in self.sent))
+        try:
+            cautions = believe(self.placement, numbers, override=override)
+        except RefusedInputError as refusal:
+            result.refused[row] = refusal.errors
+            return
+        if cautions:
+            result.cautions[row] = cautions
+        stated = {n: bool(c[position]) for n, c in self.facts.items() if c[position] != UNKNOWN}
+        judged = self.placement.scale.judge(tuple(map(self.placement.place, numbers)), stated)
+        result.possible[row], result.band[row], result.assumption[row] = judged.possible, judged.band, judged.assumption
+
+
+def _known(column: Floats | None) -> Floats | None:
+    """Return a column, or None when every row of it is unknown."""
+    return None if column is None or np.isnan(column).all() else column

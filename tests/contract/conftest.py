@@ -1,0 +1,18 @@
+"""The application and its OpenAPI document, made once."""
+
+from __future__ import annotations
+
+import pytest
+from app.main import create_app
+from app.settings import load_settings
+from starlette.testclient import TestClient
+
+
+@pytest.fixture(scope="session")
+def app():
+    return create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error"}))
+
+
+@pytest.fixture(scope="session")
+def client(app):
+    return TestClient(app)

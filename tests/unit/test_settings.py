@@ -1,0 +1,150 @@
+"""Settings: read from the environment, refused with the variable's name and never its value."""
+
+from __future__ import annotations
+
+import pytest
+from app.settings import Settings, SettingsError, load_settings
+from pydantic import ValidationError
+
+CANARY = "canary7391"
+
+
+def test_the_defaults_are_safe():
+    settings = load_settings({})
+    assert settings.host == "127.0.0.1"
+    assert settings.cors_origins == ()
+    assert settings.body_bytes == 80_000_000
+    assert settings.record_bytes == 1_000_000
+    assert settings.max_batch_items == 1_000_000
+
+
+def test_everything_can_be_set(tmp_path):
+    settings = load_settings(
+        {
+            "DEFERVESCE_HOST": "0.0.0.0",  # noqa: S104  # a container listens everywhere
+            "DEFERVESCE_PORT": "9000",
+            "DEFERVESCE_WORKERS": "4",
+            "DEFERVESCE_RULES_DIR": str(tmp_path),
+            "DEFERVESCE_DATABASE_URL": f"postgresql+psycopg://user:{CANARY}@db/defervesce",
+            "DEFERVESCE_MAX_BODY_MB": "2.5",
+            "defervesce_max_batch_items": "10",
+            "DEFERVESCE_RECEIVE_TIMEOUT_SECONDS": "5",
+            "DEFERVESCE_CORS_ORIGINS": "https://a.example.org , http://localhost:3000,,http://127.0.0.1:8080",
+            "DEFERVESCE_LOG_LEVEL": "warning",
+            "DEFERVESCE_LOG_FORMAT": "text",
+            "DEFERVESCE_GIT_SHA": "0123abc",
+            "PATH": "/bin",
+        }
+    )
+    assert settings.cors_origins == ("https://a.example.org", "http://localhost:3000", "http://127.0.0.1:8080")
+    assert settings.body_bytes == 2_500_000
+    assert settings.max_batch_items == 10
+    assert settings.rules_dir == tmp_path
+    assert CANARY not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_an_empty_variable_is_as_good_as_none():
+    assert load_settings({"DEFERVESCE_DATABASE_URL": "", "DEFERVESCE_PORT": ""}).port == 8000
+
+
+def test_the_environment_of_the_process_is_read(monkeypatch):
+    monkeypatch.setenv("DEFERVESCE_PORT", "9001")
+    monkeypatch.setenv("DEFERVESCE_CORS_ORIGINS", "https://a.example.org,https://b.example.org")
+    settings = load_settings()
+    assert settings.port == 9001
+    assert len(settings.cors_origins) == 2
+    monkeypatch.setenv("DEFERVESCE_PROT", "1")
+    with pytest.raises(SettingsError, match="DEFERVESCE_PROT is not a setting. Did you mean DEFERVESCE_PORT"):
+        load_settings()
+
+
+BAD = {
+    "PORT": ["0", "65536", CANARY, "80.5"],
+    "WORKERS": ["0", "65", CANARY],
+    "MAX_BODY_MB": ["0.5", "1001", "nan", CANARY],
+    "MAX_BATCH_ITEMS": ["0", "10000001", "1.5"],
+    "RECEIVE_TIMEOUT_SECONDS": ["0", "601", "inf"],
+    "KEEP_ALIVE_SECONDS": ["0", "601"],
+    "LOG_LEVEL": [CANARY, "INFO"],
+    "LOG_FORMAT": [CANARY],
+    "GIT_SHA": [CANARY, "0123ABC"],
+    "RULES_DIR": [f"/{CANARY}/nowhere"],
+    "DATABASE_URL": [f"mysql://user:{CANARY}@db/x", CANARY, f"file:///{CANARY}", f"postgresqlx://{CANARY}@x"],
+    "CORS_ORIGINS": [
+        "*",
+        "null",
+        "https://*.example.org",
+        "https://a.example.org/path",
+        "https://a.example.org/",
+        "https://a.example.org?x",
+        f"https://user:{CANARY}@a.example.org",
+        "http://a.example.org",
+        "a.example.org",
+        "ftp://a.example.org",
+        "HTTPS://a.example.org",
+        "https://[",
+        "https://",
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_bad_value_is_refused_by_name_and_not_repeated(name, value):
+    with pytest.raises(SettingsError) as caught:
+        load_settings({f"DEFERVESCE_{name}": value})
+    message = str(caught.value)
+    assert message.startswith(f"DEFERVESCE_{name} must be ") or "is not written as expected" in message
+    assert CANARY not in message
+    assert caught.value.__cause__ is None, "no traceback that could repeat it"
+    assert caught.value.__suppress_context__
+
+
+def test_the_reason_tells_what_is_allowed():
+    with pytest.raises(SettingsError, match=r"DEFERVESCE_PORT must be at most 65535 \(Port"):
+        load_settings({"DEFERVESCE_PORT": "70000"})
+    with pytest.raises(SettingsError, match="'json' or 'text'"):
+        load_settings({"DEFERVESCE_LOG_FORMAT": "xml"})
+    with pytest.raises(SettingsError, match="sqlite:// or postgresql://"):
+        load_settings({"DEFERVESCE_DATABASE_URL": "mysql://db"})
+
+
+def test_an_unknown_variable_stops_the_start_and_is_told_its_neighbours():
+    with pytest.raises(
+        SettingsError, match="DEFERVESCE_MAX_BODY is not a setting. Did you mean DEFERVESCE_MAX_BODY_MB"
+    ):
+        load_settings({"DEFERVESCE_MAX_BODY": CANARY})
+    with pytest.raises(SettingsError, match="DEFERVESCE_ZZZ is not a setting. Known are DEFERVESCE_CORS_ORIGINS, "):
+        load_settings({"DEFERVESCE_ZZZ": "1"})
+
+
+def test_all_reasons_are_told_at_once():
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"DEFERVESCE_PROT": "1", "DEFERVESCE_PORT": "x", "DEFERVESCE_WORKERS": "0"})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_the_test_suites_own_variables_are_let_be():
+    load_settings({"DEFERVESCE_TEST_DATABASE_URL": "postgresql://x"})
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "sqlite+aiosqlite:///:memory:", "sqlite+aiosqlite://"]
+)
+def test_many_processes_and_a_database_in_memory_do_not_go_together(url):
+    load_settings({"DEFERVESCE_DATABASE_URL": url})
+    with pytest.raises(SettingsError, match="DEFERVESCE_WORKERS above 1 with an in-memory SQLite"):
+        load_settings({"DEFERVESCE_DATABASE_URL": url, "DEFERVESCE_WORKERS": "2"})
+
+
+def test_a_database_file_may_be_shared():
+    load_settings({"DEFERVESCE_DATABASE_URL": "sqlite:///cohorts.db", "DEFERVESCE_WORKERS": "2"})
+
+
+def test_settings_do_not_change():
+    settings = load_settings({})
+    with pytest.raises(ValidationError):
+        settings.port = 1
+
+
+def test_every_setting_is_described():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
