@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from app import __version__
-from app.api import anakinra, health, protocols, treatment
+from app.api import anakinra, health, phenotype, protocols, rules, treatment
 from app.api.about import DESCRIPTION, TAGS
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
@@ -36,9 +36,11 @@ from app.settings import Settings, SettingsError, load_settings
 def routers(rulebook: Rulebook) -> Iterable[APIRouter]:
     """Build every topic's router from the rulebook; a topic is one line here."""
     return (
+        phenotype.build_router(rulebook),
         treatment.build_router(rulebook),
         protocols.build_router(rulebook),
         anakinra.build_router(rulebook),
+        rules.build_router(rulebook),
     )
 
 
@@ -121,11 +123,12 @@ def _endpoint(route: Any) -> Any:  # noqa: ANN401  # a route of any kind
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Take over the access log at start, and stop cleanly: not ready any more, every line written."""
+    service = cast("Service", app)
     silence_access_log()
+    service.ready = True
     yield
-    if isinstance(app, Service):
-        app.ready = False
-        app.writer.close()
+    service.ready = False
+    service.writer.close()
 
 
 async def _answer(request: Request, exc: Exception) -> Response:

@@ -79,7 +79,7 @@ def test_rounding_by_exactly_the_notable_share_is_not_notable(tmp_path):
     request = DoseRequest(weight_kg=5, target_mg_kg_day=10, protocol="our-hospital", critically_ill=True)
     answer = dose(request)
     assert answer.options[0].rounding_percent == 4
-    assert "dose_rounding" not in {w.code for w in answer.warnings if "4 %" in w.message}
+    assert "dose_rounding" not in {w.code for w in answer.warnings}
 
 
 def test_another_weaning_works(tmp_path):
@@ -103,7 +103,9 @@ def test_a_hospital_can_replace_the_study_by_its_id(tmp_path):
 
 
 def test_overlapping_bands_stop_the_start(tmp_path):
-    with pytest.raises(RulebookError, match=r"ours\.toml: .*start\.critically_ill.*overlaps.*start\.not_critically_ill"):
+    with pytest.raises(
+        RulebookError, match=r"ours\.toml: .*start\.critically_ill.*overlaps.*start\.not_critically_ill"
+    ):
         rulebook(tmp_path, changed(OURS, "start.critically_ill", low=7))
 
 

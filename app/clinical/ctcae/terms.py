@@ -120,9 +120,8 @@ class Version:
     def _laboratory_facts(self) -> set[str]:
         rules = [t.rule for t in self.terms.values() if isinstance(t, LaboratoryTerm)]
         scales = [s for r in rules for s in r.scale]
-        when = chain(
-            (w for s in scales for b in s.band for w in b.when), (w for s in scales for g in s.gap for w in g.when)
-        )
+        bands = (w for s in scales for b in s.band for w in b.when)
+        gaps = (w for s in scales for g in s.gap for w in g.when)
         derived = (w for r in rules for d in r.derived for w in (d.fact, *d.true_when, *d.false_when))
         conditions = map(parse, chain(bands, gaps, derived))
         named = {c.name for c in conditions if not isinstance(c, Comparison)}
