@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format openapi bench clean
+.PHONY: help install run test check format openapi readme bench clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ format: install  ## format and fix what can be fixed
 
 openapi: install  ## write openapi.yaml from the app
 	$(BIN)/defervesce openapi --output openapi.yaml
+
+readme: install  ## run the README's examples and write their output into it
+	$(BIN)/python tests/contract/readme.py
 
 bench: install  ## measure; prints ratios and writes bench/results.md
 	$(BIN)/python -m bench

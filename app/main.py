@@ -74,6 +74,8 @@ class Service(FastAPI):
             openapi_url=None,
             redirect_slashes=False,
             lifespan=_lifespan,
+            # It would export exception messages and validation failures, which may hold a patient's values.
+            telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.settings = settings
         self.ready = True

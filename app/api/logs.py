@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 _PAUSE_SECONDS: Final = 0.1
@@ -49,9 +50,13 @@ class LineWriter:
                 lines.append(record("warning", "log_lines_dropped", count=self._dropped))
                 self._dropped = 0
             if lines:
-                stream = self._stream or sys.stdout
-                stream.write("\n".join(lines) + "\n")
-                stream.flush()
+                self._put("\n".join(lines) + "\n")
+
+    def _put(self, text: str) -> None:
+        stream = self._stream or sys.stdout
+        with suppress(OSError, ValueError):  # nobody reads any more: not a reason to stop answering
+            stream.write(text)
+            stream.flush()
 
     def close(self) -> None:
         """Write what waits and let the thread end."""

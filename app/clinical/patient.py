@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple
@@ -16,14 +17,19 @@ from app.clinical.warning import Caution
 Fact = Annotated[bool | None, Field(description="true, false, or null for unknown")]
 
 
-def strict(*examples: dict[str, Any]) -> ConfigDict:
-    """Return the configuration of a request model: frozen, strict, no unknown fields, finite numbers."""
+def strict(*examples: str | dict[str, Any]) -> ConfigDict:
+    """Return the configuration of a request model: frozen, strict, no unknown fields, finite numbers.
+
+    `examples` are requests (as JSON text, where a number must not stand in code) for the OpenAPI document.
+    """
     return ConfigDict(
         frozen=True,
         extra="forbid",
         strict=True,
         allow_inf_nan=False,
-        json_schema_extra={"examples": list(examples)} if examples else None,
+        json_schema_extra={"examples": [json.loads(e) if isinstance(e, str) else e for e in examples]}
+        if examples
+        else None,
     )
 
 
@@ -38,13 +44,13 @@ class Patient(BaseModel):
 
     model_config = strict()
 
-    weight_kg: float = Field(description="Actual weight in kg, plausible from 0.5 to 200")
+    weight_kg: float = Field(description="Actual weight in kg, plausible from 0.4 to 250")
     age_years: float | None = Field(
         default=None,
-        description="Age in years, 0 to 21 as a rule (0.5 is six months); the weight is checked against it",
+        description="Age in years, plausible from 0 to 60 (0.5 is six months); the weight is checked against it",
     )
     sex: Literal["male", "female"] | None = Field(default=None, description="Sex, for growth limits only")
-    height_cm: float | None = Field(default=None, description="Height or length in cm, plausible from 30 to 220")
+    height_cm: float | None = Field(default=None, description="Height or length in cm, plausible from 25 to 230")
     override_plausibility: bool = Field(
         default=False, description="Accept values outside the plausible (not the possible) range"
     )

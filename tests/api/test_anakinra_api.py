@@ -4,11 +4,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from starlette.testclient import TestClient
+
 from app.api import anakinra
 from app.clinical.rulebook import load_rulebook
 from app.main import assemble
 from app.settings import Settings
-from starlette.testclient import TestClient
 
 DOSE = {
     "weight_kg": 25,

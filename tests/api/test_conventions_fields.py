@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 
 PLAIN = "/v1/example/plain"
@@ -55,7 +56,7 @@ CASES = {
 
 @pytest.mark.parametrize(("body", "pointer", "code", "allowed"), CASES.values(), ids=CASES)
 @pytest.mark.parametrize("path", [PLAIN, "/v1/example/named/x", "/v1/example/streamed"])
-def test_a_refused_field(example, path, body, pointer, code, allowed):
+def test_a_refused_field(example, path, body, pointer, code, allowed):  # noqa: PLR0917  # pytest passes them by name
     answer = example.client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
     assert answer.status_code == 422
     problem = answer.json()
@@ -158,8 +159,6 @@ def test_parameters_are_checked_like_fields(example):
 
 
 def test_every_error_matches_the_documented_schema(example):
-    import jsonschema
-
     document = example.app.openapi()
     schema = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
     for body, *_ in CASES.values():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from app.api.middleware import CLIENT_GONE
 
 PLAIN = "/v1/example/plain"
@@ -185,8 +188,6 @@ def test_a_body_that_does_not_come_is_408(make_example, drive, path):
 
 
 def test_a_client_that_leaves_is_no_fault(example):
-    import asyncio
-
     async def leave():
         sent = []
 
@@ -421,8 +422,6 @@ def test_metrics_count_by_template_and_unknown_paths_do_not_multiply(example, dr
 
 
 def test_metrics_are_what_prometheus_reads(example):
-    from prometheus_client.parser import text_string_to_metric_families
-
     example.client.post(PLAIN, json=BODY)
     answer = example.client.get("/metrics")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}

@@ -1,9 +1,10 @@
 """The dosing protocols over HTTP, the hospital's own among them."""
 
+from starlette.testclient import TestClient
+
 from app.clinical.rulebook.loader import BUILT_IN
 from app.main import create_app
 from app.settings import Settings
-from starlette.testclient import TestClient
 
 STUDY = "childrens-national-2020"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+
 from app.api.server import DeadlineProtocol
 
 ROOT = Path(__file__).parents[2]
@@ -152,7 +153,7 @@ class Impatient(DeadlineProtocol):
 
 @pytest.fixture
 def impatient():
-    """A server in a thread that waits a third of a second for a head; it echoes the size of a body."""
+    """Serve in a thread, wait a third of a second for a head, and echo the size of a body."""
 
     async def app(scope, receive, send):
         size, more = 0, scope["path"] != "/early"
@@ -188,20 +189,22 @@ def test_a_connection_that_says_nothing_is_closed(impatient):
         assert _is_closed(connection)
 
 
+def _send_until_closed(connection: socket.socket, piece: bytes, pause: float = 0.01) -> None:
+    for _ in range(10_000):
+        connection.sendall(piece)
+        time.sleep(pause)
+
+
 def test_a_head_that_dribbles_in_is_cut_off(impatient):
-    with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
-        with pytest.raises(ConnectionError):
-            for _ in range(1_000):
-                connection.sendall(b"G")
-                time.sleep(0.01)
+    with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection, pytest.raises(ConnectionError):
+        _send_until_closed(connection, b"G")
 
 
 def test_a_head_without_end_is_cut_off(impatient):
     with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
         with pytest.raises(ConnectionError):
-            for _ in range(10_000):
-                connection.sendall(b"X-Padding: " + b"x" * 10_000 + b"\r\n")
+            _send_until_closed(connection, b"X-Padding: " + b"x" * 10_000 + b"\r\n", 0)
 
 
 def test_a_slow_body_and_a_pause_between_requests_are_let_be(impatient):
@@ -219,9 +222,7 @@ def test_a_body_that_goes_on_after_the_answer_is_cut_off(impatient):
         connection.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert connection.recv(1_000).endswith(b"0")
         with pytest.raises(ConnectionError):
-            for _ in range(1_000):
-                connection.sendall(b"1\r\nx\r\n")
-                time.sleep(0.01)
+            _send_until_closed(connection, b"1\r\nx\r\n")
 
 
 REFUSALS = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+
 from app.main import create_app
 from app.settings import load_settings
 
@@ -27,7 +28,7 @@ def chromium() -> str | None:
 
 @pytest.fixture(scope="session")
 def service() -> Iterator[str]:
-    """The whole service on a real socket; yields its origin."""
+    """Serve everything on a real socket; yields its origin."""
     app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error"}))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, name="service")
@@ -42,7 +43,7 @@ def service() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415  # without a browser nothing needs it
 
     path = chromium()
     if path is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from starlette.testclient import TestClient
+
 from app.main import create_app
 from app.settings import load_settings
-from starlette.testclient import TestClient
 
 
 @pytest.fixture(scope="session")

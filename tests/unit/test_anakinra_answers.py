@@ -9,14 +9,17 @@ import pytest
 from app.clinical.anakinra.course import WeanNext, WeanNextRequest
 from app.clinical.anakinra.dose import DoseAnswer, DoseRequest, StartingDose
 from app.clinical.anakinra.protocol import Protocols
+from app.clinical.anakinra.stability import Stability
 from app.clinical.anakinra.titration import Titration, TitrationRequest
 from app.clinical.anakinra.weaning import Weaning, WeanRequest
 from app.clinical.patient import PatientCheck
+from app.clinical.quantities import Quantities
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import load_rulebook
 from app.clinical.treatment.aspirin import Aspirin, AspirinRequest
 from app.clinical.treatment.indication import Indication, IndicationRequest
 from app.clinical.treatment.ivig import Ivig, IvigRequest
+from app.clinical.treatment.refractory import IvigCourse
 
 RULEBOOK = load_rulebook()
 CHECK = PatientCheck(RULEBOOK)
@@ -196,3 +199,28 @@ def test_the_contract_of_the_dose_answer():
     }
     assert option.items() <= answer["options"][0].items()
     assert answer["steps"][:2] == ["25 kg x 8 mg/kg/day = 200 mg/day", "200 mg/day / 4 = 50 mg every 6 h"]
+
+
+NAMES = {
+    "hours_since_last_step": "duration_hours",
+    "hours_since_end": "duration_hours",
+}
+
+
+def plausible_ranges():
+    models = [*(model for model, _ in CALLS), Stability, IvigCourse]
+    for model, (name, field) in ((m, item) for m in models for item in m.model_fields.items()):
+        found = re.search(r"plausible from ([0-9.]+) to ([0-9.]+)", field.description or "")
+        if found:
+            yield pytest.param(name, float(found[1]), float(found[2]), id=f"{model.__name__}.{name}")
+
+
+@pytest.mark.parametrize(("name", "low", "high"), list(plausible_ranges()))
+def test_a_field_says_the_range_that_is_checked(name, low, high):
+    quantities = Quantities(RULEBOOK)
+    known = NAMES.get(name, name)
+    for value in (low, high):
+        quantities.check(known, value, "/x")
+    for beyond in (low - 0.01, high + 0.01):
+        with pytest.raises(RefusedInputError):
+            quantities.check(known, beyond, "/x")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from app.settings import Settings, SettingsError, load_settings
 from pydantic import ValidationError
+
+from app.settings import Settings, SettingsError, load_settings
 
 CANARY = "canary7391"
 
@@ -54,7 +55,7 @@ def test_the_environment_of_the_process_is_read(monkeypatch):
     assert settings.port == 9001
     assert len(settings.cors_origins) == 2
     monkeypatch.setenv("DEFERVESCE_PROT", "1")
-    with pytest.raises(SettingsError, match="DEFERVESCE_PROT is not a setting. Did you mean DEFERVESCE_PORT"):
+    with pytest.raises(SettingsError, match=r"DEFERVESCE_PROT is not a setting\. Did you mean DEFERVESCE_PORT"):
         load_settings()
 
 
@@ -110,10 +111,10 @@ def test_the_reason_tells_what_is_allowed():
 
 def test_an_unknown_variable_stops_the_start_and_is_told_its_neighbours():
     with pytest.raises(
-        SettingsError, match="DEFERVESCE_MAX_BODY is not a setting. Did you mean DEFERVESCE_MAX_BODY_MB"
+        SettingsError, match=r"DEFERVESCE_MAX_BODY is not a setting\. Did you mean DEFERVESCE_MAX_BODY_MB"
     ):
         load_settings({"DEFERVESCE_MAX_BODY": CANARY})
-    with pytest.raises(SettingsError, match="DEFERVESCE_ZZZ is not a setting. Known are DEFERVESCE_CORS_ORIGINS, "):
+    with pytest.raises(SettingsError, match=r"DEFERVESCE_ZZZ is not a setting\. Known are DEFERVESCE_CORS_ORIGINS, "):
         load_settings({"DEFERVESCE_ZZZ": "1"})
 
 

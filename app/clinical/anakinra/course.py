@@ -29,27 +29,18 @@ class WeanNextRequest(Patient):
     """A wean under way: the dose now and before, the hours since it changed, and how the child is."""
 
     model_config = strict(
-        {
-            "weight_kg": 25,
-            "current_mg_kg_day": 6,
-            "previous_mg_kg_day": 8,
-            "hours_since_last_step": 26,
-            "clinically_stable": True,
-            "stability": {
-                "fever": None,
-                "maximum_celsius": 37.2,
-                "vasoactive_support": False,
-                "organ_function_worsening": False,
-            },
-            "interval_hours": 24,
-        }
+        """{"weight_kg": 25, "current_mg_kg_day": 6, "previous_mg_kg_day": 8, "hours_since_last_step": 26,
+            "clinically_stable": true, "stability": {"fever": null, "maximum_celsius": 37.2,
+            "vasoactive_support": false, "organ_function_worsening": false}, "interval_hours": 24}"""
     )
 
     current_mg_kg_day: float = Field(description="The dose now, in mg/kg/day (whole day), above 0 and up to 48")
     previous_mg_kg_day: float | None = Field(
         default=None, description="The dose before the last reduction, in mg/kg/day; the way back, should it be needed"
     )
-    hours_since_last_step: float | None = Field(default=None, description="Hours since the last reduction, 0 or more")
+    hours_since_last_step: float | None = Field(
+        default=None, description="Hours since the last reduction, plausible from 0 to 2400"
+    )
     clinically_stable: Fact = Field(
         default=None, description="Confirmed by a clinician; without it the wean holds, whatever the other facts"
     )
@@ -60,9 +51,7 @@ class WeanNextRequest(Patient):
     interval_hours: float | None = Field(
         default=None, description="Hours between steps, 24 to 48; null: the protocol's shortest"
     )
-    protocol: str | None = Field(
-        default=DEFAULT_PROTOCOL, max_length=100, description="Id of the dosing protocol; null: the study's"
-    )
+    protocol: str | None = Field(default=DEFAULT_PROTOCOL, description="Id of the dosing protocol; null: the study's")
 
 
 class WeanNextAnswer(Answer):

@@ -22,7 +22,7 @@ from app.clinical.warning import Caution
 class DoseRequest(AnakinraPatient):
     """What the starting dose needs: the weight, and whether the child is critically ill."""
 
-    model_config = strict({**EXAMPLE_PATIENT, "critically_ill": True, "target_mg_kg_day": None})
+    model_config = strict(f'{{{EXAMPLE_PATIENT}, "critically_ill": true, "target_mg_kg_day": null}}')
 
     critically_ill: Fact = Field(
         default=None,

@@ -23,10 +23,15 @@ def calendar(plan: WeanAnswer, now: datetime) -> str:
     Raises `RefusedInputError` when the plan has no moments: held, without `starts_at` or without `interval_hours`.
     """
     _refuse_without_moments(plan)
+    begins = [step.starts_at for step in plan.steps if step.starts_at is not None]
+    ends: list[datetime | None] = [*begins[1:], None]
+    identity = _identity(plan, begins)
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Defervesce//Anakinra weaning//EN", "CALSCALE:GREGORIAN"]
-    identity = _identity(plan)
-    for step in plan.steps:
-        lines.extend(_event(plan, step, identity, now))
+    for step, begin, end in zip(plan.steps, begins, ends, strict=True):
+        lines += ["BEGIN:VEVENT", f"UID:{identity}-{step.step}@defervesce", f"DTSTAMP:{_utc(now)}"]
+        lines += [f"DTSTART:{_utc(begin)}", *([] if end is None else [f"DTEND:{_utc(end)}"])]
+        lines += [f"SUMMARY:{_text(_summary(plan, step))}", f"DESCRIPTION:{_text(_description(plan, step))}"]
+        lines += ["STATUS:TENTATIVE", "TRANSP:TRANSPARENT", "END:VEVENT"]
     lines.append("END:VCALENDAR")
     return "".join(f"{folded}\r\n" for line in lines for folded in _fold(line))
 
@@ -43,25 +48,9 @@ def _refuse_without_moments(plan: WeanAnswer) -> None:
         raise refusal("/starts_at", "needed_for_calendar", message)
 
 
-def _identity(plan: WeanAnswer) -> str:
-    doses = [f"{s.mg_kg_day}/{s.rounded_per_dose_mg}/{s.starts_at and _utc(s.starts_at)}" for s in plan.steps]
+def _identity(plan: WeanAnswer, begins: list[datetime]) -> str:
+    doses = (f"{s.mg_kg_day}/{s.rounded_per_dose_mg}/{_utc(b)}" for s, b in zip(plan.steps, begins, strict=True))
     return hashlib.sha256("|".join([plan.protocol, plan.rules.sha256, *doses]).encode()).hexdigest()
-
-
-def _event(plan: WeanAnswer, step: WeanStep, identity: str, now: datetime) -> Iterator[str]:
-    following = next((s.starts_at for s in plan.steps if s.step == step.step + 1), None)
-    yield "BEGIN:VEVENT"
-    yield f"UID:{identity}-{step.step}@defervesce"
-    yield f"DTSTAMP:{_utc(now)}"
-    if step.starts_at is not None:
-        yield f"DTSTART:{_utc(step.starts_at)}"
-    if following is not None:
-        yield f"DTEND:{_utc(following)}"
-    yield f"SUMMARY:{_text(_summary(plan, step))}"
-    yield f"DESCRIPTION:{_text(_description(plan, step))}"
-    yield "STATUS:TENTATIVE"
-    yield "TRANSP:TRANSPARENT"
-    yield "END:VEVENT"
 
 
 def _summary(plan: WeanAnswer, step: WeanStep) -> str:

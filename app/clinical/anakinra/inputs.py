@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
 from app.clinical.anakinra.protocol import DEFAULT_PROTOCOL
 from app.clinical.patient import Fact, Measurement, Patient, strict
 
-EXAMPLE_PATIENT: Final[dict[str, Any]] = {
-    "weight_kg": 25,
-    "age_years": 8,
-    "height_cm": 128,
-    "creatinine_mg_dl": 0.4,
-    "neutrophils_10e3_ul": 3.1,
-    "conditions": {
-        "e_coli_protein_hypersensitivity": False,
-        "tnf_blocker": False,
-        "active_serious_infection": False,
-        "live_vaccine_planned": False,
-    },
-    "protocol": DEFAULT_PROTOCOL,
-}
+# The patient of the examples, to be completed by each call: JSON text, so that no number stands in code.
+EXAMPLE_PATIENT: Final = f"""
+    "weight_kg": 25, "age_years": 8, "height_cm": 128, "creatinine_mg_dl": 0.4, "neutrophils_10e3_ul": 3.1,
+    "conditions": {{"e_coli_protein_hypersensitivity": false, "tnf_blocker": false,
+                   "active_serious_infection": false, "live_vaccine_planned": false}},
+    "protocol": "{DEFAULT_PROTOCOL}"
+"""
 
 
 class Conditions(BaseModel):
@@ -45,10 +38,10 @@ class AnakinraPatient(Patient):
     """The child, with what decides whether anakinra may be planned at all."""
 
     creatinine_mg_dl: float | None = Field(
-        default=None, description="Serum creatinine in mg/dL (enzymatic, steady state), plausible from 0.1 to 15"
+        default=None, description="Serum creatinine in mg/dL (enzymatic, steady state), plausible from 0.05 to 15"
     )
     neutrophils_10e3_ul: float | None = Field(
-        default=None, description="Absolute neutrophil count in 10*3/uL, plausible from 0 to 50"
+        default=None, description="Absolute neutrophil count in 10*3/uL, plausible from 0 to 500"
     )
     conditions: Conditions | None = Field(default=None, description="Contraindications and interactions of the label")
     jurisdiction: Literal["us", "eu"] = Field(
@@ -57,9 +50,7 @@ class AnakinraPatient(Patient):
     override_neutrophils: bool = Field(
         default=False, description="With jurisdiction eu: plan in spite of neutrophils below 1.5 x 10*3/uL"
     )
-    protocol: str | None = Field(
-        default=DEFAULT_PROTOCOL, max_length=100, description="Id of the dosing protocol; null: the study's"
-    )
+    protocol: str | None = Field(default=DEFAULT_PROTOCOL, description="Id of the dosing protocol; null: the study's")
 
     def laboratory(self) -> tuple[Measurement, ...]:
         """Return the laboratory values that must be believable."""

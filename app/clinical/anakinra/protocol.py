@@ -195,10 +195,6 @@ class Protocols:
         """Return every protocol, by id."""
         return tuple(self._by_id.values())
 
-    def find(self, protocol_id: str) -> Protocol | None:
-        """Return a protocol, or None."""
-        return self._by_id.get(protocol_id)
-
     def chosen(self, protocol_id: str | None) -> Protocol:
         """Return the protocol asked for (None: the study's); raises `RefusedInputError` with those that exist."""
         found = self._by_id.get(DEFAULT_PROTOCOL if protocol_id is None else protocol_id)

@@ -21,7 +21,8 @@ class Stability(BaseModel):
         description="A fever in the last 24 h, as stated; if maximum_celsius disagrees, the graver one counts",
     )
     maximum_celsius: float | None = Field(
-        default=None, description="Highest temperature of the last 24 h in degrees Celsius; fever from 38.0"
+        default=None,
+        description="Highest temperature of the last 24 h in Celsius, plausible from 30 to 43.5; fever from 38.0",
     )
     vasoactive_support: Fact = Field(default=None, description="Any vasoactive infusion in the last 24 h")
     organ_function_worsening: Fact = Field(default=None, description="Any organ's function is getting worse")

@@ -33,7 +33,7 @@ Status = Literal[
 class TitrationRequest(AnakinraPatient):
     """The dose now, and perhaps the dose in mind."""
 
-    model_config = strict({**EXAMPLE_PATIENT, "current_mg_kg_day": 8, "target_mg_kg_day": 10})
+    model_config = strict(f'{{{EXAMPLE_PATIENT}, "current_mg_kg_day": 8, "target_mg_kg_day": 10}}')
 
     current_mg_kg_day: float = Field(description="The dose now, in mg/kg/day (whole day), above 0 and up to 48")
     target_mg_kg_day: float | None = Field(

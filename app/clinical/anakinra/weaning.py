@@ -26,16 +26,9 @@ class WeanRequest(Patient):
     """What a weaning schedule needs. `clinically_stable` must be sent: true, false, or null for unknown."""
 
     model_config = strict(
-        {
-            "weight_kg": 25,
-            "current_mg_kg_day": 10,
-            "clinically_stable": True,
-            "step_mg_kg_day": 2,
-            "interval_hours": 24,
-            "starts_at": "2020-06-01T08:00:00-04:00",
-            "planned_discharge": None,
-            "strategy": "fixed",
-        }
+        """{"weight_kg": 25, "current_mg_kg_day": 10, "clinically_stable": true, "step_mg_kg_day": 2,
+            "interval_hours": 24, "starts_at": "2020-06-01T08:00:00-04:00", "planned_discharge": null,
+            "strategy": "fixed"}"""
     )
 
     current_mg_kg_day: float = Field(
@@ -58,9 +51,7 @@ class WeanRequest(Patient):
     strategy: Strategy = Field(
         default="fixed", description="fixed: whole steps; equalised: as few equal falls as keep within the step"
     )
-    protocol: str | None = Field(
-        default=DEFAULT_PROTOCOL, max_length=100, description="Id of the dosing protocol; null: the study's"
-    )
+    protocol: str | None = Field(default=DEFAULT_PROTOCOL, description="Id of the dosing protocol; null: the study's")
 
 
 # No pydantic model: a plan holds several, and a model costs several times as much to make. Nobody writes to one.

@@ -55,6 +55,11 @@ class Bound(NamedTuple):
         """Say whether the right side is a limit of normal."""
         return self.comparison.reference in {LOWER, UPPER}
 
+    @property
+    def is_computed(self) -> bool:
+        """Say whether the right side is computed, rather than printed or sent."""
+        return self.reference is not None and (self.factor != 1 or self.offset != 0)
+
     def against(self, numbers: Numbers) -> float | None:
         """Return the number on the right side, or None when its reference is missing."""
         if self.reference is None:

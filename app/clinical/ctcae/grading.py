@@ -57,18 +57,26 @@ class Grader:
         self._limits = Limits(ReferenceLimits(rulebook))
         self.placement = lru_cache(maxsize=_KEPT)(_placement)
 
-    def grade(self, record: GradeRecord) -> GradeAnswer | AnalyteAnswer:
-        """Grade one record, by its term or by every term of its analyte.
+    def grade(self, record: GradeRecord, *, version: Version | None = None) -> GradeAnswer | AnalyteAnswer:
+        """Grade one record, by its term or by every term of its analyte; `version` is that of its batch.
 
         Raises `RefusedInputError` naming every field at fault and what is allowed.
         """
-        version = self.versions(record.version)
+        version = self._version(record, version)
         self.quantities.check("age_years", record.age_years, "/age_years", override=record.override_plausibility)
         if (record.term is None) == (record.analyte is None):
             raise RefusedInputError(InputError("/term", "field_missing", _TERM_OR_ANALYTE, ("term", "analyte")))
         if record.term is not None:
             return self._by_term(version, version.find(record.term), record)
         return self._by_analyte(version, record)
+
+    def _version(self, record: GradeRecord, batch: Version | None) -> Version:
+        if batch is None:
+            return self.versions(record.version)
+        if record.version is not None and record.version != batch.version:
+            message = "The batch is graded by one version; leave the record's version out, or send it in another batch."
+            raise RefusedInputError(InputError("/version", "version_conflict", message, (batch.version,)))
+        return batch
 
     def _by_term(self, version: Version, found: Found, record: GradeRecord) -> GradeAnswer:
         if found.no_term is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import reduce
 from operator import or_
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from app.clinical.analyte import Analyte
 from app.clinical.arithmetic import exact, significant
@@ -38,6 +38,13 @@ class Placement(NamedTuple):
     def is_converted(self) -> bool:
         """Say whether numbers change on their way to the scale."""
         return self.multiply != self.divide
+
+    @property
+    def ties(self) -> Literal["exact", "shifted", "rounded"]:
+        """Say how far a tie of two converted numbers can be trusted in plain arithmetic."""
+        if not self.is_converted:
+            return "exact"
+        return "shifted" if _is_power_of_ten(self.multiply, self.divide) else "rounded"
 
     def place(self, number: float | None) -> float | None:
         """Bring a number to the scale, at 15 significant digits."""
@@ -121,6 +128,9 @@ class LaboratoryTerm:
 
 def _same_kind(unit: Unit, other: Unit) -> bool:
     """Say whether two units differ by a power of ten."""
-    multiply, divide = unit.multiply * other.divide, unit.divide * other.multiply
+    return _is_power_of_ten(unit.multiply * other.divide, unit.divide * other.multiply)
+
+
+def _is_power_of_ten(multiply: Decimal, divide: Decimal) -> bool:
     ratio = (multiply / divide).normalize()
     return ratio.as_tuple().digits == (1,) and ratio * divide == multiply

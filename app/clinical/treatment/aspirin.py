@@ -20,10 +20,10 @@ _STATUS: Final[dict[Truth, Status]] = {MET: "hold", NOT_MET: "planned", UNKNOWN:
 class AspirinRequest(Patient):
     """What aspirin needs: the weight, and what would speak against it."""
 
-    model_config = strict({"weight_kg": 15, "age_years": 4, "platelets_10e3_ul": 210, "bleeding": False})
+    model_config = strict("""{"weight_kg": 15, "age_years": 4, "platelets_10e3_ul": 210, "bleeding": false}""")
 
     platelets_10e3_ul: float | None = Field(
-        default=None, description="Platelets in 10*3/uL, plausible from 1 to 2000; held at 80 or below"
+        default=None, description="Platelets in 10*3/uL, plausible from 1 to 5000; held at 80 or below"
     )
     bleeding: Fact = Field(default=None, description="Active bleeding, or a significant risk of it")
 

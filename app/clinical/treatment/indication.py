@@ -24,18 +24,8 @@ class IndicationRequest(BaseModel):
     """Whether the child is critically ill, and how it did after IVIG. Everything is optional."""
 
     model_config = strict(
-        {
-            "icu_level_of_care": False,
-            "cv_shock": False,
-            "ivig": {
-                "given": True,
-                "hours_since_end": 40,
-                "fever": True,
-                "temperature_celsius": 39.1,
-                "improved": False,
-            },
-            "refractory_definition": "aha_36h",
-        }
+        """{"icu_level_of_care": false, "cv_shock": false, "ivig": {"given": true, "hours_since_end": 40,
+            "fever": true, "temperature_celsius": 39.1, "improved": false}, "refractory_definition": "aha_36h"}"""
     )
 
     icu_level_of_care: Fact = Field(default=None, description="Needs the care of an intensive care unit")

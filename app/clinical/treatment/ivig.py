@@ -17,12 +17,13 @@ class IvigRequest(Patient):
     """What the course needs: the ideal body weight, or else the actual one stands in for it."""
 
     model_config = strict(
-        {"weight_kg": 40, "ideal_weight_kg": 30, "age_years": 9, "cardiac_dysfunction": False, "ivig_given": False}
+        """{"weight_kg": 40, "ideal_weight_kg": 30, "age_years": 9,
+            "cardiac_dysfunction": false, "ivig_given": false}"""
     )
 
     ideal_weight_kg: float | None = Field(
         default=None,
-        description="Ideal body weight in kg, plausible from 0.5 to 200; null: the actual weight is used and warned of",
+        description="Ideal body weight in kg, plausible from 0.4 to 150; null: the actual weight is used and warned of",
     )
     cardiac_dysfunction: Fact = Field(default=None, description="With it the course may be split over two days")
     ivig_given: Fact = Field(default=None, description="IVIG has been given in this illness: no second course")

@@ -31,7 +31,8 @@ class IvigCourse(BaseModel):
         default=None, description="Fever now, persistent or recurred, as stated; counts once the window has elapsed"
     )
     temperature_celsius: float | None = Field(
-        default=None, description="Temperature now in degrees Celsius (fever from 38.0); a stated fever outranks it"
+        default=None,
+        description="Temperature now, Celsius, plausible from 30 to 43.5; fever from 38.0; a stated fever outranks it",
     )
     improved: Fact = Field(default=None, description="Improved since the initial therapy (used by nih_24h)")
 

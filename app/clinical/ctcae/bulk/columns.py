@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from app.clinical.ctcae.believe import Numbers, believe
 from app.clinical.ctcae.bulk.belief import Belief
+from app.clinical.ctcae.bulk.scale import Rows as ScaleRows
 from app.clinical.ctcae.bulk.scale import ScaleInColumns
-from app.clinical.ctcae.bulk.truth import GRADE, UNKNOWN, Bits, Facts, Floats, Mask, Places, Rows
+from app.clinical.ctcae.bulk.truth import DECIDED, GRADE, UNKNOWN, Bits, Facts, Floats, Mask, Places, Rows
 from app.clinical.ctcae.conditions import NUMBERS, VALUE
 from app.clinical.ctcae.laboratory_terms import Placement
-from app.clinical.ctcae.scales import NOTHING
+from app.clinical.ctcae.scales import NOTHING, Judged
 from app.clinical.refusal import InputError, RefusedInputError
 from app.clinical.warning import Caution
 
+NOT_JUDGED: Final = -1
 _VALUE_AT: Final = NUMBERS.index(VALUE)
 
 
@@ -33,8 +35,14 @@ class Columns(NamedTuple):
     facts: Mapping[str, Facts]
 
 
+Memory = dict[tuple[object, ...], Judged]
+
+
 class Judgements(NamedTuple):
-    """What was judged, row by row; `refused` and `cautions` hold only the rows that have any."""
+    """What was judged, row by row; `refused` and `cautions` hold only the rows that have any.
+
+    `whole` holds judgements with all that is missing, for undecided rows where a memory was given.
+    """
 
     possible: Bits
     band: Places
@@ -42,6 +50,7 @@ class Judgements(NamedTuple):
     unusual: Mask
     refused: dict[int, tuple[InputError, ...]]
     cautions: dict[int, tuple[Caution, ...]]
+    whole: dict[int, Judged]
 
     @property
     def grade(self) -> NDArray[np.int8]:
@@ -49,9 +58,19 @@ class Judgements(NamedTuple):
         found: NDArray[np.int8] = GRADE[self.possible]
         return found
 
+    def judged(self, row: int) -> Judged:
+        """Return a row's judgement as a single record has it."""
+        known = self.whole.get(row)
+        if known is not None:
+            return known
+        return Judged(int(self.possible[row]), int(self.band[row]), NOTHING, int(self.assumption[row]))
 
-def judge_columns(columns: Columns, *, override: bool = False) -> Judgements:
-    """Judge every row that has a placement, by groups of one placement each."""
+
+def judge_columns(columns: Columns, *, override: bool = False, memory: Memory | None = None) -> Judgements:
+    """Judge every row that has a placement, by groups of one placement each.
+
+    With a `memory` (empty at first, then kept between calls) undecided rows are judged with all that is missing.
+    """
     size = len(columns.place)
     result = Judgements(
         np.zeros(size, np.uint8),
@@ -60,11 +79,12 @@ def judge_columns(columns: Columns, *, override: bool = False) -> Judgements:
         np.zeros(size, np.bool_),
         {},
         {},
+        {},
     )
     with np.errstate(all="ignore"):  # a number too large overflows on its way to being refused
         for place, rows in _groups(columns.place):
             group = _Group(columns, columns.placements[place], rows)
-            group.judge_into(result, override=override)
+            group.judge_into(result, override=override, memory=memory)
     return result
 
 
@@ -88,7 +108,7 @@ class _Group:
         self.facts = {name: column[rows] for name, column in columns.facts.items()}
         self.sent: list[Floats | None] = [_known(None if c is None else c[rows]) for c in columns.numbers]
 
-    def judge_into(self, result: Judgements, *, override: bool) -> None:
+    def judge_into(self, result: Judgements, *, override: bool, memory: Memory | None) -> None:
         """Judge the rows and write what was found; without a value anything that the scale reaches is possible."""
         value = self.sent[_VALUE_AT]
         if value is None:
@@ -98,13 +118,15 @@ class _Group:
         if not there.all():
             result.possible[self.rows[~there]] = self.placement.scale.reachable
             value = self._narrow(value, there)
-        self._judge(value, result, override=override)
+        self._judge(value, result, override=override, memory=memory)
 
-    def _judge(self, value: Floats, result: Judgements, *, override: bool) -> None:
+    def _judge(self, value: Floats, result: Judgements, *, override: bool, memory: Memory | None) -> None:
         ordinary, unusual = Belief(self.placement, value, self.sent[1:]).judge()
-        scale = ScaleInColumns(self.placement.scale, self._placed(), self.facts, len(value))
+        scale = ScaleInColumns(
+            self.placement.scale, ScaleRows(self._placed(), self.facts, len(value), self.placement.ties)
+        )
         possible, band, assumption = scale.judge()
-        # Numbers as sent are compared at 15 digits here too; converted ones differ in their last digit from exact ones.
+        # Numbers as sent are compared at 15 digits here too; converted ones may differ in a digit from exact ones.
         certain = ordinary & ~scale.near if self.placement.is_converted else ordinary
         rows = self.rows if certain.all() else self.rows[certain]
         keep = slice(None) if certain.all() else certain
@@ -112,6 +134,17 @@ class _Group:
         result.assumption[rows], result.unusual[rows] = assumption[keep], unusual[keep]
         for position in np.flatnonzero(~certain):
             self._one(int(position), result, override=override)
+        if memory is not None:
+            self._remember(scale, np.flatnonzero(certain & ~DECIDED[possible]), result, memory)
+
+    def _remember(self, scale: ScaleInColumns, positions: Rows, result: Judgements, memory: Memory) -> None:
+        """Judge undecided rows in full: once for each pattern of what holds, what may hold and what is missing."""
+        for position, pattern in zip(positions.tolist(), scale.patterns(positions), strict=True):
+            key = (self.placement.scale, scale.signature, *pattern)
+            known = memory.get(key)
+            if known is None:
+                known = memory[key] = self._judged(position, self._numbers(position))
+            result.whole[int(self.rows[position])] = known
 
     def _narrow(self, value: Floats, there: Mask) -> Floats:
         self.rows = self.rows[there]
@@ -127,8 +160,7 @@ class _Group:
 
     def _one(self, position: int, result: Judgements, *, override: bool) -> None:
         """Judge one row as a single record is judged."""
-        row = int(self.rows[position])
-        numbers = Numbers(*(None if c is None or np.isnan(c[position]) else float(c[position]) for c in self.sent))
+        row, numbers = int(self.rows[position]), self._numbers(position)
         try:
             cautions = believe(self.placement, numbers, override=override)
         except RefusedInputError as refusal:
@@ -136,9 +168,15 @@ class _Group:
             return
         if cautions:
             result.cautions[row] = cautions
-        stated = {n: bool(c[position]) for n, c in self.facts.items() if c[position] != UNKNOWN}
-        judged = self.placement.scale.judge(tuple(map(self.placement.place, numbers)), stated)
+        judged = result.whole[row] = self._judged(position, numbers)
         result.possible[row], result.band[row], result.assumption[row] = judged.possible, judged.band, judged.assumption
+
+    def _numbers(self, position: int) -> Numbers:
+        return Numbers(*(None if c is None or np.isnan(c[position]) else float(c[position]) for c in self.sent))
+
+    def _judged(self, position: int, numbers: Numbers) -> Judged:
+        stated = {n: bool(c[position]) for n, c in self.facts.items() if c[position] != UNKNOWN}
+        return self.placement.scale.judge(tuple(map(self.placement.place, numbers)), stated)
 
 
 def _known(column: Floats | None) -> Floats | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.clinical.ctcae.bounds import NEAR, Bound, order
 from app.clinical.ctcae.bulk.truth import (
@@ -18,7 +19,6 @@ from app.clinical.ctcae.bulk.truth import (
     Floats,
     Mask,
     Places,
-    Rows,
     Truth,
     added,
     both,
@@ -50,14 +50,35 @@ _VALUE_AT: Final = NUMBERS.index(VALUE)
 _BASELINE_AT: Final = NUMBERS.index(BASELINE)
 
 
-class ScaleInColumns:
-    """One scale over many rows: `scales.Scale.judge`, in columns."""
+class Rows(NamedTuple):
+    """The rows of one scale: numbers in its unit, facts, how many there are, and how far their ties can be trusted.
 
-    def __init__(self, scale: Scale, numbers: Sequence[Floats | None], facts: Mapping[str, Facts], size: int) -> None:
+    `ties`: "exact" for numbers as sent; "shifted" where the unit moved the decimal point only; "rounded" else.
+    """
+
+    numbers: Sequence[Floats | None]
+    facts: Mapping[str, Facts]
+    size: int
+    ties: Literal["exact", "shifted", "rounded"]
+
+    def part(self, rows: NDArray[np.intp]) -> Rows:
+        """Return some of the rows."""
+        numbers = [None if c is None else c[rows] for c in self.numbers]
+        return Rows(numbers, {n: c[rows] for n, c in self.facts.items()}, len(rows), self.ties)
+
+
+class ScaleInColumns:
+    """One scale over many rows: `scales.Scale.judge`, in columns.
+
+    `near` are the rows in which a comparison is too close for numbers that were converted by plain arithmetic.
+    """
+
+    def __init__(self, scale: Scale, rows: Rows) -> None:
         self.scale = scale
-        self.numbers = numbers
-        self.stated = facts
-        self.size = size
+        self.rows = rows
+        self.numbers = rows.numbers
+        self.stated = rows.facts
+        self.size = rows.size
         self.near: Mask = np.zeros(self.size, np.bool_)
         self._right: dict[tuple[int, int | None, float, float], Floats | float | None] = {}
 
@@ -72,13 +93,30 @@ class ScaleInColumns:
             rows = np.flatnonzero(open_rows & self._applies(rule.kind, rule.unless))
             if not len(rows):
                 continue
-            part = self._part(rows)
-            assumed, fired = part._judge(_VIEWS[rule.kind])  # noqa: SLF001 - the same class
+            part = ScaleInColumns(self.scale, self.rows.part(rows))
+            assumed, fired = part._judge(_VIEWS[rule.kind])
             self.near[rows] |= part.near
             taken = GRADE[assumed] >= rule.minimum_grade
             rows = rows[taken]
             possible[rows], band[rows], assumption[rows] = assumed[taken], fired[taken], place
         return possible, band, assumption
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Return which columns there are, without which patterns of two calls cannot be compared."""
+        return tuple(c is None for c in self.numbers), tuple(self.stated)
+
+    def patterns(self, rows: NDArray[np.intp]) -> Iterator[tuple[int, ...]]:
+        """Yield for each of these rows all that `Scale.judge` looks at: rows of one pattern have one judgement."""
+        part = ScaleInColumns(self.scale, self.rows.part(rows))
+        views = [_STRICT, *(_VIEWS[a.kind] for a in self.scale.assumptions)]
+        columns: list[NDArray[Any]] = [np.isnan(c) for c in part.numbers if c is not None]
+        columns += part.stated.values()
+        for view in views:
+            columns += (c for n in self.scale.facts if not isinstance(c := part._fact(n, view), bool))
+            truths = (part._all(b.bounds, view) for b in self.scale.bands)
+            columns += (t.holds if t.unknown is None else t.holds + 2 * t.unknown.astype(np.int8) for t in truths)
+        return zip(*(c.astype(np.int8).tolist() for c in columns), strict=True) if len(rows) else iter(())
 
     def _applies(self, kind: str, unless: Sequence[str]) -> Mask:
         baseline = self.numbers[_BASELINE_AT]
@@ -88,10 +126,6 @@ class ScaleInColumns:
             if name in self.stated:
                 found = found & (self.stated[name] == UNKNOWN)
         return found
-
-    def _part(self, rows: Rows) -> ScaleInColumns:
-        numbers = [None if c is None else c[rows] for c in self.numbers]
-        return ScaleInColumns(self.scale, numbers, {n: c[rows] for n, c in self.stated.items()}, len(rows))
 
     def _judge(self, view: _View) -> tuple[Bits, Places]:
         facts = {name: self._fact(name, view) for name in self.scale.facts if self._is_asked(name)}
@@ -237,12 +271,15 @@ class ScaleInColumns:
         if key not in self._right:
             right = self._bound(test)
             left = self.numbers[test.left]
-            self._right[key] = right if left is None or right is None else self._settled(left, right)
+            self._right[key] = right if left is None or right is None else self._settled(test, left, right)
         return self._right[key]
 
-    def _settled(self, left: Floats, right: Floats | float) -> Floats | float:
+    def _settled(self, test: Bound, left: Floats, right: Floats | float) -> Floats | float:
         distance = np.abs(left - right)
-        near = np.flatnonzero((distance <= NEAR * np.abs(right)) & (distance > 0))
+        close = distance <= NEAR * np.abs(right)
+        if self.rows.ties == "rounded" or (self.rows.ties == "shifted" and test.is_computed):
+            self.near |= close
+        near = np.flatnonzero(close & (distance > 0))
         if not len(near):
             return right
         self.near[near] = True
