@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from app import __version__
-from app.api import anakinra, health, phenotype, protocols, rules, treatment
+from app.api import anakinra, ctcae, health, phenotype, protocols, rules, treatment
 from app.api.about import DESCRIPTION, TAGS
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
@@ -40,6 +40,7 @@ def routers(rulebook: Rulebook) -> Iterable[APIRouter]:
         treatment.build_router(rulebook),
         protocols.build_router(rulebook),
         anakinra.build_router(rulebook),
+        ctcae.build_router(rulebook),
         rules.build_router(rulebook),
     )
 

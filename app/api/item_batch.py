@@ -67,12 +67,12 @@ _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 
 class ItemBatch(Generic[I, R]):
-    """Answers a batch of items by the function that answers one."""
+    """Answers a batch of items by the function that answers one and the one that writes an answer."""
 
-    def __init__(self, item: type[I], result: type[R], answer: Callable[[I], R]) -> None:
+    def __init__(self, item: type[I], answer: Callable[[I], R], write: Callable[[R], bytes]) -> None:
         self._item = TypeAdapter(item)
-        self._dump = TypeAdapter(result).serializer.to_json
         self._answer = answer
+        self._write = write
 
     async def __call__(self, request: Request) -> Response:
         """Read a batch and answer it as JSON or NDJSON, by `Accept`, else as it came.
@@ -101,7 +101,7 @@ class ItemBatch(Generic[I, R]):
 
     def _one(self, index: int, raw: bytes, context: RequestContext) -> bytes:
         try:
-            result = self._dump(self._answer(parse(raw, self._item)), by_alias=True)
+            result = self._write(self._answer(parse(raw, self._item)))
         except (ProblemError, RefusedInputError) as refusal:
             return b'{"index":%d,"status":422,"problem":%s}\n' % (index, _problem(refusal, context))
         return b'{"index":%d,"status":200,"result":%s}\n' % (index, result)

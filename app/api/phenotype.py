@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.fast_json import encode
 from app.api.item_batch import BatchAnswer, ItemBatch, lines_answer, request_body
-from app.api.routes import CalculatorRoute, bulk
+from app.api.routes import CalculatorRoute, bulk, written_by
 from app.clinical.phenotype import PhenotypeAnswer, PhenotypeClassifier
 from app.clinical.presentation import Presentation
 from app.clinical.rulebook import Rulebook
@@ -21,9 +22,10 @@ def build_router(rulebook: Rulebook) -> APIRouter:
     """Make the phenotype operations over a rulebook."""
     router = APIRouter(prefix="/v1/phenotype", tags=["phenotype"], route_class=CalculatorRoute)
     classifier = PhenotypeClassifier(rulebook)
-    batch = ItemBatch(Presentation, PhenotypeAnswer, classifier.classify)
+    batch = ItemBatch(Presentation, classifier.classify, encode)
 
     @router.post("", summary="Phenotype of one child", operation_id="phenotype")
+    @written_by(encode)
     async def phenotype(body: Presentation) -> PhenotypeAnswer:
         """Classify as the study does: KD-like, cardiovascular shock, both (KDSS-like) or neither (non-specific).
 

@@ -23,6 +23,7 @@ SHOWN: Final = Decimal("0.0001")
 
 _AT_15_DIGITS: Final = Context(prec=SIGNIFICANT_DIGITS, rounding=ROUND_HALF_EVEN)
 _HALF_UP: Final = Context(rounding=ROUND_HALF_UP)
+_ONE: Final = Decimal(1)
 
 
 def exact(value: float | Decimal) -> Decimal:
@@ -37,7 +38,7 @@ def significant(value: Decimal) -> Decimal:
 
 def rounded(value: Decimal, step: Decimal) -> Decimal:
     """Round half up to a multiple of `step` (step 0.01: two decimals; step 5: the nearest five)."""
-    return (value / step).quantize(Decimal(1), rounding=ROUND_HALF_UP) * step
+    return _HALF_UP.quantize(value / step, _ONE) * step
 
 
 def plain(value: Decimal) -> str:
@@ -50,7 +51,8 @@ def plain(value: Decimal) -> str:
 
 def shown(value: Decimal) -> float:
     """Return the number an answer shows, at four decimals and without binary noise (or a minus before zero)."""
-    return float(_HALF_UP.quantize(value, SHOWN)) + 0
+    # By way of its text: a float is made from a short text in a third of the time it takes from a Decimal.
+    return float(str(_HALF_UP.quantize(value, SHOWN))) + 0
 
 
 def said(value: Decimal) -> str:

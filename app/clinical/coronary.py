@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.clinical.arithmetic import exact, significant
 from app.clinical.criteria import Criteria
@@ -34,36 +34,20 @@ _BASIS: Final[dict[CoronaryClass, Classes]] = {
 _ANEURYSMS: Final = frozenset({"small", "medium", "giant"})
 
 
-# Answers made for every request are slots dataclasses, as Findings are: a pydantic model costs several times as much.
-@dataclass(slots=True)
-class ArteryAnswer:
-    """One artery's class and the criteria that it rests on."""
+class CoronaryAnswer(BaseModel):
+    """The class of the worse artery, and of each."""
 
-    artery_class: Annotated[
-        CoronaryClass | None,
-        Field(serialization_alias="class", description="The class; null: not decided by what was sent"),
-    ]
-    possible_classes: Annotated[Classes, Field(description="The classes that remain, from best to worst")]
-    basis: Annotated[tuple[Finding, ...], Field(description="The criteria between which the artery lies")]
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-
-@dataclass(slots=True)
-class CoronaryAnswer:
-    """The class of the worse artery."""
-
-    coronary_class: Annotated[
-        CoronaryClass | None,
-        Field(
-            serialization_alias="class", description="The class of the worse artery; null: not decided by what was sent"
-        ),
-    ]
-    possible_classes: Annotated[Classes, Field(description="The classes that remain, from best to worst")]
-    missing: Annotated[tuple[str, ...], Field(description="The fewest inputs that could decide")]
-    lad: Annotated[ArteryAnswer, Field(description="Left anterior descending artery")]
-    rca: Annotated[ArteryAnswer, Field(description="Right coronary artery")]
-    z_score_formula: Annotated[
-        ZScoreFormula | None, Field(description="Formula behind the Z-scores as sent; formulas differ")
-    ]
+    coronary_class: CoronaryClass | None = Field(
+        serialization_alias="class", description="The class of the worse artery; null: not decided by what was sent"
+    )
+    possible_classes: Classes = Field(description="The classes that remain, from best to worst")
+    lad: Classes = Field(description="The classes that remain for the left anterior descending artery")
+    rca: Classes = Field(description="The classes that remain for the right coronary artery")
+    basis: tuple[Finding, ...] = Field(description="The criteria between which each artery lies")
+    missing: tuple[str, ...] = Field(description="The fewest inputs that could decide the class")
+    z_score_formula: ZScoreFormula | None = Field(description="Formula behind the Z-scores as sent; formulas differ")
 
 
 @dataclass(slots=True)
@@ -91,8 +75,15 @@ class Coronaries:
         lad = self._lad.judge(echo.lad_z, echo.lad_mm, echo.lad_z_previous)
         rca = self._rca.judge(echo.rca_z, echo.rca_mm, echo.rca_z_previous)
         possible = worst(lad.possible, rca.possible)
-        missing = _missing(possible, lad, rca)
-        answer = CoronaryAnswer(_only(possible), possible, missing, lad.answer(), rca.answer(), echo.z_score_formula)
+        answer = CoronaryAnswer(
+            coronary_class=_only(possible),
+            possible_classes=possible,
+            lad=lad.possible,
+            rca=rca.possible,
+            basis=lad.basis + rca.basis,
+            missing=_missing(possible, lad, rca),
+            z_score_formula=echo.z_score_formula,
+        )
         return CoronaryJudgement(answer, self._cautions(possible, echo.coronary_aneurysm, clash=lad.clash or rca.clash))
 
     def _cautions(self, possible: Classes, aneurysm: bool | None, *, clash: bool) -> tuple[Caution, ...]:  # noqa: FBT001 - a stated fact
@@ -110,10 +101,6 @@ class ArteryJudgement:
     basis: tuple[Finding, ...]
     ask: str
     clash: bool = False
-
-    def answer(self) -> ArteryAnswer:
-        """Return it as the answer shows it."""
-        return ArteryAnswer(_only(self.possible), self.possible, self.basis)
 
 
 class Artery:
@@ -135,9 +122,9 @@ class Artery:
             return ArteryJudgement(_ONE["giant"], (by_mm,), self._z, clash)
         if z is None:
             return ArteryJudgement(CLASSES, self._asked, self._z)
-        rung = next((r for r in _LADDER if self._rungs[r].holds(z)), None)
-        if rung is None:
+        if not self._rungs["dilation_only"].holds(z):
             return self._not_wide(z, previous)
+        rung = next(r for r in _LADDER if self._rungs[r].holds(z))
         basis = tuple([self._rungs[r].measured(z) for r in _BASIS[rung]])
         if rung == "medium" and by_mm.status != NOT_MET:
             return ArteryJudgement(_MEDIUM_OR_GIANT, (*basis, by_mm), self._mm)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from operator import attrgetter
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.clinical.missing import fewest_of
 from app.clinical.pattern import KNOWN, MET, NOT_MET, UNKNOWN, Combine, Pattern, Truth
@@ -43,21 +43,36 @@ _KEPT_PATTERNS: Final = 4096
 _PATTERN: Final = attrgetter("pattern")
 
 
-class ThresholdRef(BaseModel):
+@dataclass(slots=True)
+class ThresholdRef:
     """The number a value was compared with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    operator: Annotated[Operator, Field(description="The side on which the criterion is met")]
+    value: Annotated[float, Field(description="The number, in `unit`")]
+    unit: Annotated[str, Field(description="Its unit")]
+    bound: Annotated[Bound, Field(description="Whether the number itself meets the criterion")]
 
-    operator: Operator
-    value: float
-    unit: str
-    bound: Bound
+
+if TYPE_CHECKING:
+
+    class _Patterned:
+        pattern: Pattern
+
+else:
+
+    class _Patterned:
+        """Room for a Finding's pattern, which is no part of any answer.
+
+        Type checkers are shown another class: they overlook a base's slots when a dataclass adds its own.
+        """
+
+        __slots__ = ("pattern",)
 
 
 # Neither frozen nor a pydantic model: an answer holds about a hundred Findings, and a frozen dataclass costs five
 # times as much to make, a pydantic model eight times (measured). Nobody writes to one; many are shared by all answers.
 @dataclass(slots=True)
-class Finding:
+class Finding(_Patterned):
     """One criterion and why it is met, not met or unknown."""
 
     id: Annotated[str, Field(description="Stable name of the criterion")]
@@ -81,14 +96,15 @@ class Finding:
     ] = None
     at_least: Annotated[int | None, Field(description="For at_least: how many must be met")] = None
     note: Annotated[str | None, Field(description="A remark on how the criterion was read")] = None
-    pattern: Annotated[Pattern | None, Field(exclude=True)] = field(default=None, repr=False, compare=False)
 
 
 def pattern_of(finding: Finding) -> Pattern:
     """Return a Finding's pattern; one made by hand, without Criterion or Combination, gets its own."""
-    if finding.pattern is None:
+    try:
+        return finding.pattern
+    except AttributeError:
         finding.pattern = _new_pattern(finding)
-    return finding.pattern
+        return finding.pattern
 
 
 def _new_pattern(finding: Finding) -> Pattern:
@@ -111,16 +127,9 @@ def truth(value: bool | None) -> Truth:  # noqa: FBT001 - the value is the point
 
 def reference(finding: Finding) -> Finding:
     """Return a Finding without its parts, for a second place in an answer that shows it in full elsewhere."""
-    return Finding(
-        finding.id,
-        finding.label,
-        finding.status,
-        {},
-        None,
-        finding.source,
-        finding.missing,
-        pattern=pattern_of(finding),
-    )
+    short = Finding(finding.id, finding.label, finding.status, {}, None, finding.source, finding.missing)
+    short.pattern = pattern_of(finding)
+    return short
 
 
 def disagreement(first_known: Finding) -> bool:
@@ -145,9 +154,10 @@ class Criterion:
         self.id = id
         self.label = label
         self.inputs = (inputs,) if isinstance(inputs, str) else inputs
+        self._input = self.inputs[0]
         self.source = source
         self.note = note
-        self._is_met = threshold.is_met if threshold else None
+        self.holds: Callable[[float | Decimal], bool] = threshold.compiled() if threshold else self._hold_nothing
         self.threshold = _reference(threshold) if threshold else None
         self._lacking = {self.inputs: self._pattern_of_own_inputs()}
         # A stated fact has three possible Findings; they are made here and shared by all answers.
@@ -162,44 +172,25 @@ class Criterion:
         """Judge a number against the criterion's threshold; None is unknown."""
         if value is None:
             return self._unknown
-        status = MET if self.holds(value) else NOT_MET
-        return Finding(
-            self.id,
-            self.label,
-            status,
-            {self.inputs[0]: float(value)},
-            self.threshold,
-            self.source,
-            (),
-            (),
-            None,
-            None,
-            self.note,
-            KNOWN[status],
-        )
+        status: Truth = MET if self.holds(value) else NOT_MET
+        used: dict[str, Used] = {self._input: float(value)}
+        finding = Finding(self.id, self.label, status, used, self.threshold, self.source, (), (), None, None, self.note)
+        finding.pattern = KNOWN[status]
+        return finding
 
-    def holds(self, value: float | Decimal) -> bool:
-        """Say whether a number meets the criterion's threshold, without a Finding."""
-        if self._is_met is None:
-            raise TypeError(f"criterion {self.id} has no threshold")
-        return self._is_met(value)
+    def _hold_nothing(self, _: float | Decimal) -> bool:
+        raise TypeError(f"criterion {self.id} has no threshold")
 
     def unknown(self, *missing: str, used: Mapping[str, Used] | None = None, note: str | None = None) -> Finding:
         """Say that the criterion is unknown, for want of these inputs (default: the criterion's own)."""
         if not missing and not used and note is None:
             return self._unknown
         lacking = missing or self.inputs
-        return Finding(
-            self.id,
-            self.label,
-            UNKNOWN,
-            used or {},
-            self.threshold,
-            self.source,
-            lacking,
-            note=note or self.note,
-            pattern=self._pattern_lacking(lacking),
+        finding = Finding(
+            self.id, self.label, UNKNOWN, used or {}, self.threshold, self.source, lacking, note=note or self.note
         )
+        finding.pattern = self._pattern_lacking(lacking)
+        return finding
 
     def finding(self, status: Truth, used: Mapping[str, Used], note: str | None = None) -> Finding:
         """Make the Finding of a status that the caller has decided."""
@@ -207,20 +198,11 @@ class Criterion:
             missing, pattern = self.inputs, self._lacking[self.inputs]
         else:
             missing, pattern = (), KNOWN[status]
-        return Finding(
-            self.id,
-            self.label,
-            status,
-            used,
-            self.threshold,
-            self.source,
-            missing,
-            (),
-            None,
-            None,
-            note or self.note,
-            pattern,
+        finding = Finding(
+            self.id, self.label, status, used, self.threshold, self.source, missing, note=note or self.note
         )
+        finding.pattern = pattern
+        return finding
 
     def _pattern_of_own_inputs(self) -> Pattern:
         """Make the pattern of a criterion of which nothing is known: what is asked of its input can be compared."""
@@ -264,8 +246,11 @@ class Combination:
 
     def __call__(self, *of: Finding, note: str | None = None) -> Finding:
         """Combine the Findings; an unknown names the fewest inputs that could decide it."""
-        pattern = self._known.get(tuple(map(_PATTERN, of))) or self._learn(tuple([pattern_of(f) for f in of]))
-        return Finding(
+        try:
+            pattern = self._known[tuple(map(_PATTERN, of))]
+        except (AttributeError, KeyError):
+            pattern = self._learn(tuple([pattern_of(f) for f in of]))
+        finding = Finding(
             self.id,
             self.label,
             pattern.status,
@@ -277,8 +262,9 @@ class Combination:
             self.combine,
             self.at_least,
             note or self.note,
-            pattern,
         )
+        finding.pattern = pattern
+        return finding
 
     def _learn(self, parts: tuple[Pattern, ...]) -> Pattern:
         """Judge a pattern of parts not seen before, and remember it. It holds no value of any patient."""

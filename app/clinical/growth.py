@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from app.clinical.arithmetic import MONTHS_PER_YEAR, exact, plain, rounded
@@ -72,6 +73,8 @@ class GrowthLimits:
         self._body_mass_index = _span(self.rules.range("body_mass_index"))
         self._centimetres = float(self.rules.number("centimetres_per_metre"))
         self._disagree = _caution(self.rules, "weight_and_height_disagree")
+        # Most ages come in whole or half years: their points are worked out once. An age is nobody's name.
+        self._points = lru_cache(self._work_out)
 
     def cautions(
         self,
@@ -117,7 +120,7 @@ class GrowthLimits:
         sent = (("weight", self._weight, weight_kg), ("height", self._height, height_cm))
         return [(m, _judge(m, v, self._points(name, age_years, sex))) for name, m, v in sent if v is not None]
 
-    def _points(self, measure: str, age_years: float, sex: Sex | None) -> list[Point]:
+    def _work_out(self, measure: str, age_years: float, sex: Sex | None) -> list[Point]:
         """Return the reference points that may apply: of either sex if unknown, of both ends of a whole year."""
         months = age_years * MONTHS_PER_YEAR
         ages = (months, months + MONTHS_PER_YEAR) if age_years == int(age_years) else (months,)

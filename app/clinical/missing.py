@@ -40,7 +40,7 @@ def in_full(*findings: Finding) -> tuple[str, ...]:
 
 
 def _patterns(findings: Iterable[Finding]) -> tuple[Pattern, ...]:
-    return tuple([f.pattern for f in findings if f.status == UNKNOWN and f.pattern is not None])
+    return tuple([f.pattern for f in findings if f.status == UNKNOWN])
 
 
 @lru_cache(maxsize=_KEPT_PATTERNS)

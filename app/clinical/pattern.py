@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic_core import CoreSchema, core_schema
-
 from app.clinical.rulebook.model import Operator
 
 Truth = Literal["met", "not_met", "unknown"]
@@ -45,11 +43,6 @@ class Pattern:
         self.of = of
         # Of a criterion, what it lacks; of a combination, the fewest that could decide it (written by its maker).
         self.missing = inputs
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
-        """Let a Finding carry its pattern; no answer shows it."""
-        return core_schema.any_schema()
 
 
 KNOWN: Final[dict[Truth, Pattern]] = {MET: Pattern(MET), NOT_MET: Pattern(NOT_MET)}

@@ -44,6 +44,7 @@ class Quantities:
             for a in self.analytes.values()
             if a.rule.field is not None
         }
+        self._usual = {name: (float(t.usual.low), float(t.usual.high)) for name, t in self._tiers.items()}
 
     def analyte(self, name: str, pointer: str) -> Analyte:
         """Return the analyte of a slug ("crp") or LOINC code ("loinc:1988-5"); `pointer` is the field's.
@@ -114,7 +115,13 @@ class Quantities:
         self, values: Iterable[tuple[str, float | Decimal | None, str]], *, override: bool = False
     ) -> tuple[Caution, ...]:
         """Check several (name, value, pointer) as `check` does, and refuse with all faults together."""
-        judged = [self._tiers[n].judge(exact(v), p, override=override) for n, v, p in values if v is not None]
+        # Strictly between the ends as doubles is strictly between them as decimals: most numbers need no more.
+        usual = self._usual
+        judged = [
+            self._tiers[n].judge(exact(v), p, override=override)
+            for n, v, p in values
+            if v is not None and not usual[n][0] < v < usual[n][1]
+        ]
         errors = [error for error, _ in judged if error is not None]
         if errors:
             raise RefusedInputError(*errors)

@@ -37,7 +37,7 @@ class PalsHypotension:
         self._infant = criteria.measured(_MEASURED, "systolic.infant", _SYSTOLIC)
         self._adolescent = criteria.measured(_MEASURED, "systolic.adolescent", _SYSTOLIC)
         self._children = {
-            years: self._child(years) for years in range(int(self.rules.threshold("age.adolescent").value))
+            years: self._child(years) for years in range(int(self.rules.threshold("age.adolescent").value) + 1)
         }
 
     def _child(self, years: int) -> Criterion:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final, get_args
@@ -81,9 +80,11 @@ def rates(infusions: Sequence[VasoactiveInfusion]) -> Iterator[tuple[str, float 
 
 
 def _repeated(infusions: Sequence[VasoactiveInfusion]) -> list[InputError]:
-    counts = Counter(i.agent for i in infusions)
+    agents = [infusion.agent for infusion in infusions]
+    if len(set(agents)) == len(agents):
+        return []
     return [
         InputError(f"{_POINTER}/{i}/agent", "agent_repeated", "Send each agent once, with its total rate.")
-        for i, infusion in enumerate(infusions)
-        if counts[infusion.agent] > 1
+        for i, agent in enumerate(agents)
+        if agents.count(agent) > 1
     ]

@@ -8,9 +8,13 @@ import json
 import re
 
 import pytest
+from fastapi import APIRouter, Depends
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.exceptions import HTTPException
 
 from app.api.middleware import CLIENT_GONE
+from app.api.problems import Problem, document, problem_of
+from app.api.routes import CalculatorRoute
 
 PLAIN = "/v1/example/plain"
 CANARY = "canary-7391"
@@ -436,3 +440,38 @@ def test_problem_types_resolve(example):
     unknown = example.client.get("/problems/nothing")
     assert unknown.status_code == 404
     assert "validation" in unknown.json()["errors"][0]["allowed"]
+
+
+def test_any_other_status_that_is_raised_is_a_bare_problem():
+    for status, title in ((418, "I'm a Teapot"), (599, "Unknown status")):
+        problem = problem_of(HTTPException(status, "Words."))
+        assert problem is not None
+        told = document(problem, "/x", "id")
+        assert (told["type"], told["status"], told["title"], told["detail"]) == ("about:blank", status, title, "Words.")
+
+
+def test_an_operation_with_two_bodies_is_refused_at_start():
+    router = APIRouter(route_class=CalculatorRoute)
+
+    async def two(first: Problem, second: Problem) -> None:
+        del first, second
+
+    with pytest.raises(TypeError, match="one body model"):
+        router.post("/two")(two)
+
+
+def test_what_an_inclusion_adds_is_not_bypassed_by_the_short_way(example):
+    """A dependency put on a router where it is included (a caller's key, say) must run."""
+    router = APIRouter(route_class=CalculatorRoute)
+
+    @router.get("/guarded")
+    async def guarded() -> int:
+        return 1
+
+    def refuse() -> None:
+        raise HTTPException(401)
+
+    example.app.include_router(router, prefix="/open")
+    example.app.include_router(router, prefix="/closed", dependencies=[Depends(refuse)])
+    assert example.client.get("/open/guarded").status_code == 200
+    assert example.client.get("/closed/guarded").status_code == 401

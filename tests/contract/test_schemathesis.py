@@ -24,6 +24,12 @@ app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error"}))
 schema = schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
+@schemathesis.serializer("application/x-ndjson")
+def lines(_: schemathesis.SerializationContext, value: object) -> bytes:
+    """Send what was made for a stream of lines as it is."""
+    return str(value).encode()
+
+
 @schema.parametrize()
 @settings(
     max_examples=EXAMPLES,

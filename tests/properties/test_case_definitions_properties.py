@@ -53,8 +53,8 @@ NUMBERS = {
     "echocardiogram.rca_z": (0, 1.9, 2, 3),
     "hemodynamics.systolic_bp_mmhg": (60, 75, 110),
     "sars_cov_2.days_before_admission": (20, 60, 61),
-    "sars_cov_2.exposure_days_before_onset": (20, 28, 29),
-    "sars_cov_2.exposure_days_before_admission": (20, 60, 61),
+    "sars_cov_2.exposure_days_before_onset": (-1, 20, 28, 29),
+    "sars_cov_2.exposure_days_before_admission": (-1, 20, 60, 61),
 }
 LABS = {
     "crp": ("mg/dL", (1, 2.9, 3, 20)),
@@ -161,7 +161,7 @@ def every(finding):
         yield from every(part)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(known=children(), data=st.data())
 def test_fewer_inputs_never_contradict_more(known, data):
     more, contradictory = judge(known)
@@ -176,7 +176,7 @@ def test_fewer_inputs_never_contradict_more(known, data):
     assert set(more.cste_2023.possible_case_classes) <= set(fewer.cste_2023.possible_case_classes)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(known=children())
 def test_what_is_missing_is_not_known_and_only_the_unknown_miss_anything(known):
     result, _ = judge(known)
@@ -190,7 +190,7 @@ def test_what_is_missing_is_not_known_and_only_the_unknown_miss_anything(known):
                 assert bool(finding.missing) == (finding.status == "unknown"), finding.id
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(known=children())
 def test_the_missing_inputs_can_decide(known):
     """Some values of the inputs named as missing decide the definition."""

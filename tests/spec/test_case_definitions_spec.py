@@ -141,9 +141,14 @@ THRESHOLDS = [(s, t.id) for s in RULE_SETS for t in RULEBOOK[s].content.threshol
 PARAMETERS = [(s, p.id) for s in RULE_SETS for p in RULEBOOK[s].content.parameter]
 
 
+def _rebuilt(row, update):
+    """Make the row anew: a copy would keep what the old one has worked out of its fields."""
+    return type(row)(**({name: getattr(row, name) for name in type(row).model_fields} | update))
+
+
 def _changed(rule_set, kind, key, **update):
     loaded = RULEBOOK[rule_set]
-    rows = tuple(type(r)(**(dict(r) | update)) if r.id == key else r for r in getattr(loaded.content, kind))
+    rows = tuple(_rebuilt(r, update) if r.id == key else r for r in getattr(loaded.content, kind))
     content = loaded.content.model_copy(update={kind: rows})
     changed = LoadedRuleSet(content, loaded.sha256, loaded.file, loaded.origin)
     return Rulebook([changed if s.id == rule_set else s for s in RULEBOOK.all()])

@@ -128,18 +128,19 @@ class WeanNext:
         course = _course(request, shared)
         move = _move(course)
         amount = None if move.dose is None else course.protocol.amount(course.weight, move.dose)
+        dose = None if amount is None else option(amount, course.protocol, "next")
         return WeanNextAnswer(
             protocol=course.protocol.id,
             status=move.status,
             reason=move.reason,
-            next=None if amount is None else option(amount, course.protocol, "next"),
+            next=dose,
             stops=amount is not None and not amount.per_dose,
             wait_hours=None if move.wait is None else shown(move.wait),
             stable=course.judged.stable,
             due=course.due,
             missing=move.missing,
             missing_in_full=in_full(course.judged.stable, course.due) if move.missing else (),
-            working=(*move.lines, *_lines(amount, course)),
+            working=(*move.lines, *_lines(request.weight_kg, dose, amount, course)),
             warnings=(*body, *self._warnings(amount, move, course, shared)),
             rules=shared.standing.rules,
         )
@@ -237,7 +238,7 @@ def _back_up(course: Course) -> Move:
     return Move("step_back_up", reason, dose, (f"Back to {said(dose)} {BY_DAY}",))
 
 
-def _lines(amount: Amount | None, course: Course) -> tuple[str, ...]:
-    if amount is None or not amount.per_dose:
+def _lines(weight: float, dose: DoseOption | None, amount: Amount | None, course: Course) -> tuple[str, ...]:
+    if dose is None or amount is None or not amount.per_dose:
         return ()
-    return working(said(course.weight), amount, course.protocol)
+    return working(weight, dose, amount, course.protocol)

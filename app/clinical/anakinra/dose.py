@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import Field
 
 from app.clinical.anakinra.cautions import cautions_of
 from app.clinical.anakinra.inputs import EXAMPLE_PATIENT, AnakinraPatient
-from app.clinical.anakinra.options import DoseOption, Standing, option, working
+from app.clinical.anakinra.options import DoseOption, Place, Standing, option, working
 from app.clinical.anakinra.protocol import Amount, BandName, Protocol, Protocols, StartingBand
 from app.clinical.anakinra.safety import Safety, SafetyChecks
 from app.clinical.arithmetic import exact, said, shown
@@ -70,12 +70,8 @@ class DoseAnswer(Answer):
     rules: Provenance = Field(description="The rule sets behind the answer")
 
 
-class Chosen(NamedTuple):
-    """The options of a request before they are shown: a place, a band, a dose."""
-
-    at: Literal["target", "low", "high"]
-    band: BandName | None
-    amount: Amount
+# A dose as it is shown, and as it was worked out.
+Chosen = tuple[DoseOption, Amount]
 
 
 class ProtocolDose:
@@ -123,7 +119,7 @@ class StartingDose:
         protocol, key = dose.protocol, request.critically_ill
         weight = exact(request.weight_kg)
         chosen = _choose(protocol, weight, target, dose.bands[key])
-        amounts = [c.amount for c in chosen]
+        amounts = [amount for _, amount in chosen]
         warnings = (
             *safety.cautions,
             *body,
@@ -132,15 +128,14 @@ class StartingDose:
             *cautions_of(amounts, protocol, dose.standing),
             *dose.standing.full,
         )
-        said_weight = said(weight)
-        lines = [line for c in chosen for line in working(said_weight, c.amount, protocol)]
+        lines = [line for shown_as, amount in chosen for line in working(request.weight_kg, shown_as, amount, protocol)]
         return DoseAnswer(
             protocol=protocol.id,
             status="planned",
             reason=dose.reasons[key],
             band=None if key is None else dose.ranges[key],
             bands=dose.shown[key],
-            options=tuple(option(c.amount, protocol, c.at, c.band) for c in chosen),
+            options=tuple([shown_as for shown_as, _ in chosen]),
             midpoint=_midpoint(protocol, weight, key, dose.bands[key][0]),
             steps=(*lines, *safety.working),
             egfr_ml_min_1_73m2=safety.egfr,
@@ -175,12 +170,14 @@ def _no_plan(dose: ProtocolDose, safety: Safety, body: tuple[Caution, ...]) -> D
 def _choose(
     protocol: Protocol, weight: Decimal, target: Decimal | None, bands: tuple[StartingBand, ...]
 ) -> list[Chosen]:
-    chosen = [] if target is None else [Chosen("target", _holder(target, bands), protocol.amount(weight, target))]
+    wanted: list[tuple[Place, BandName | None, Decimal]] = []
+    if target is not None:
+        wanted.append(("target", _holder(target, bands), target))
     for band in bands:
-        name = band.name
-        chosen.append(Chosen("low", name, protocol.amount(weight, band.low)))
-        chosen.append(Chosen("high", name, protocol.amount(weight, band.high)))
-    return chosen
+        wanted.append(("low", band.name, band.low))
+        wanted.append(("high", band.name, band.high))
+    amounts = [protocol.amount(weight, dose) for _, _, dose in wanted]
+    return [(option(a, protocol, at, name), a) for (at, name, _), a in zip(wanted, amounts, strict=True)]
 
 
 def _midpoint(protocol: Protocol, weight: Decimal, key: bool | None, band: StartingBand) -> DoseOption | None:  # noqa: FBT001 - three-valued

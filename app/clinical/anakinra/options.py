@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ from app.clinical.anakinra.protocol import Amount, BandName, Protocol
 from app.clinical.arithmetic import said, shown
 from app.clinical.rulebook import Provenance, Rulebook
 from app.clinical.warning import Caution
+
+# How a shown number is written: as short as it is, and never with an exponent (four decimals at most, below a million).
+WRITTEN: Final = ".10g"
 
 Place = Literal["low", "high", "midpoint", "target", "current", "highest", "next"]
 
@@ -63,34 +66,35 @@ def option(amount: Amount, protocol: Protocol, at: Place, band: BandName | None 
     )
 
 
-def working(weight: str, amount: Amount, protocol: Protocol) -> tuple[str, ...]:
-    """Write the arithmetic of a dose, line by line; `weight` as it is said."""
-    daily, per_dose = said(amount.nominal_daily), said(amount.per_dose)
-    nominal = said(amount.nominal_daily / protocol.doses_per_day) if amount.capped else per_dose
+def working(weight: float, dose: DoseOption, amount: Amount, protocol: Protocol) -> tuple[str, ...]:
+    """Write the arithmetic of a dose, line by line, with the numbers as they are shown."""
+    per_day = dose.doses_per_day
+    nominal = said(amount.nominal_daily / per_day) if dose.capped else f"{dose.per_dose_mg:{WRITTEN}}"
     lines = [
-        f"{weight} kg x {said(amount.mg_kg_day)} mg/kg/day = {daily} mg/day",
-        f"{daily} mg/day / {protocol.doses_per_day} = {nominal} mg every {protocol.interval_hours} h",
+        f"{weight:{WRITTEN}} kg x {dose.mg_kg_day:{WRITTEN}} mg/kg/day = {dose.nominal_daily_mg:{WRITTEN}} mg/day",
+        f"{dose.nominal_daily_mg:{WRITTEN}} mg/day / {per_day} = {nominal} mg every {dose.interval_hours} h",
     ]
-    if amount.capped:
-        lines.append(_cap_line(weight, nominal, amount, protocol))
-    to_give = said(amount.rounded_per_dose)
-    return (*lines, _rounding_line(per_dose, to_give, amount, protocol), _volume_line(to_give, amount, protocol))
+    if dose.capped:
+        lines.append(_cap_line(weight, nominal, dose, protocol))
+    return (*lines, _rounding_line(dose, protocol), _volume_line(dose, protocol))
 
 
-def _cap_line(weight: str, nominal: str, amount: Amount, protocol: Protocol) -> str:
-    given = f"{said(protocol.cap)} mg x {protocol.doses_per_day} / {weight} kg = {said(amount.effective)} mg/kg/day"
-    return f"{nominal} mg is above the cap of {said(protocol.cap)} mg per dose: {given}"
+def _cap_line(weight: float, nominal: str, dose: DoseOption, protocol: Protocol) -> str:
+    effective = f"{dose.effective_mg_kg_day:{WRITTEN}} mg/kg/day"
+    given = f"{protocol.cap_text_mg} x {dose.doses_per_day} / {weight:{WRITTEN}} kg = {effective}"
+    return f"{nominal} mg is above the cap of {protocol.cap_text_mg} per dose: {given}"
 
 
-def _rounding_line(per_dose: str, to_give: str, amount: Amount, protocol: Protocol) -> str:
-    change = f"{amount.rounding_percent:+.1f} %" if amount.rounding_percent else "no change"
-    return f"{per_dose} mg to the nearest {protocol.rounding_text} mg = {to_give} mg ({change})"
+def _rounding_line(dose: DoseOption, protocol: Protocol) -> str:
+    change = f"{dose.rounding_percent:+.1f} %" if dose.rounding_percent else "no change"
+    rounded = f"{dose.rounded_per_dose_mg:{WRITTEN}} mg ({change})"
+    return f"{dose.per_dose_mg:{WRITTEN}} mg to the nearest {protocol.rounding_text} mg = {rounded}"
 
 
-def _volume_line(to_give: str, amount: Amount, protocol: Protocol) -> str:
-    exact, drawn = said(amount.volume), said(amount.volume_to_draw)
-    about = "" if exact == drawn else f", about {drawn} mL"
-    return f"{to_give} mg of a syringe of {protocol.syringe} = {exact} mL{about}"
+def _volume_line(dose: DoseOption, protocol: Protocol) -> str:
+    exact, drawn = dose.volume_ml, dose.rounded_volume_ml
+    about = "" if exact == drawn else f", about {drawn:{WRITTEN}} mL"
+    return f"{dose.rounded_per_dose_mg:{WRITTEN}} mg of a syringe of {protocol.syringe} = {exact:{WRITTEN}} mL{about}"
 
 
 class Standing:

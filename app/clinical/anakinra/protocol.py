@@ -66,6 +66,8 @@ class Protocol:
         self.ceiling = self._limit("ceiling")
         self.possible = self._range("dose.possible", BY_DAY)
         self.cap = self._positive("per_dose_cap", "mg")
+        self.cap_text_mg = f"{plain(self.cap)} mg"
+        self._daily_cap = self.cap * self.doses_per_day
         self.rounding_step = self._positive("rounding_step", "mg")
         self.rounding_text = plain(self.rounding_step)
         self.notable_rounding = rules.threshold("rounding.notable")
@@ -99,8 +101,8 @@ class Protocol:
     def amount(self, weight: Decimal, mg_kg_day: Decimal) -> Amount:
         """Work out a dose for a weight in kg: divide by the doses of a day, cap, round, and measure the volume."""
         nominal = significant(weight * mg_kg_day)
-        capped = nominal > self.cap * self.doses_per_day
-        daily = self.cap * self.doses_per_day if capped else nominal
+        capped = nominal > self._daily_cap
+        daily = self._daily_cap if capped else nominal
         per_dose = daily / self.doses_per_day
         to_give = self._round(per_dose)
         percent = PERCENT * (to_give - per_dose) / per_dose if per_dose else _ZERO
@@ -110,7 +112,7 @@ class Protocol:
         return Amount(mg_kg_day, nominal, daily, per_dose, to_give, percent, volume, drawn, effective, capped)
 
     def _round(self, per_dose: Decimal) -> Decimal:
-        to_give = rounded(significant(per_dose), self.rounding_step)
+        to_give = rounded(per_dose, self.rounding_step)
         return to_give - self.rounding_step if to_give > self.cap else to_give
 
     def check_target(self, target: float) -> Decimal:

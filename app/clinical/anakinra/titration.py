@@ -113,7 +113,8 @@ class Titration:
 
     def _answer(self, room: Room, safety: Safety, status: Status, body: tuple[Caution, ...]) -> TitrationAnswer:
         protocol, standing, planned = room.protocol, self._standing[room.protocol.id], status != "no_plan"
-        fits = room.target is not None and status in {"within_ceiling", "limited_by_cap"}
+        highest = option(room.highest, protocol, "highest")
+        proposed = _proposed(room, status)
         return TitrationAnswer(
             protocol=protocol.id,
             status=status,
@@ -122,10 +123,10 @@ class Titration:
             ceiling_mg_kg_day=shown(protocol.ceiling),
             limited_by="per_dose_cap" if room.highest.capped else "ceiling",
             current=option(room.current, protocol, "current") if planned else None,
-            highest=option(room.highest, protocol, "highest") if planned else None,
+            highest=highest if planned else None,
             headroom_mg_kg_day=shown(room.headroom) if planned else None,
-            proposed=option(room.target, protocol, "target") if fits and room.target else None,
-            working=(*(_lines(room, fits=fits) if planned else ()), *safety.working),
+            proposed=proposed,
+            working=(*(_lines(room, highest, proposed) if planned else ()), *safety.working),
             egfr_ml_min_1_73m2=safety.egfr,
             safety=safety.findings,
             missing=("target_mg_kg_day",) if status == "may_increase" else (),
@@ -184,13 +185,19 @@ def _no_step(protocol: Protocol) -> Caution:
     return Caution(code="no_published_step", message=protocol.up_titration)
 
 
-def _lines(room: Room, *, fits: bool) -> tuple[str, ...]:
-    weight = said(room.weight)
+def _proposed(room: Room, status: Status) -> DoseOption | None:
+    if room.target is None or status not in {"within_ceiling", "limited_by_cap"}:
+        return None
+    return option(room.target, room.protocol, "target")
+
+
+def _lines(room: Room, highest: DoseOption, proposed: DoseOption | None) -> tuple[str, ...]:
+    weight = shown(room.weight)
     now, most = said(room.current.effective), said(room.highest.effective)
     left = (
         f"{most} - {now} = {said(room.headroom)} {BY_DAY} left"
         if room.headroom
         else f"{now} {BY_DAY} now: nothing left"
     )
-    target = working(weight, room.target, room.protocol) if fits and room.target else ()
-    return (*working(weight, room.highest, room.protocol), left, *target)
+    target = working(weight, proposed, room.target, room.protocol) if proposed and room.target else ()
+    return (*working(weight, highest, room.highest, room.protocol), left, *target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -20,16 +20,30 @@ from app.clinical.warning import Caution
 __all__ = ["CaseDefinitions", "CaseDefinitionsResult", "CsteFinding"]
 
 
+if TYPE_CHECKING:
+
+    class _Cautioned:
+        cautions: tuple[Caution, ...]
+
+else:
+
+    class _Cautioned:
+        """Room for the warnings, which an answer shows among its own.
+
+        Type checkers are shown another class: they overlook a base's slots when a dataclass adds its own.
+        """
+
+        __slots__ = ("cautions",)
+
+
 @dataclass(slots=True)
-class CaseDefinitionsResult:
+class CaseDefinitionsResult(_Cautioned):
     """Each definition's Finding. They differ by design: none is derived from another."""
 
     cdc_2020: Annotated[Finding, Field(description="CDC 2020 (HAN-00432), the study's definition")]
     cste_2023: Annotated[CsteFinding, Field(description="CSTE/CDC 2023, with the surveillance class")]
     who_2020: Annotated[Finding, Field(description="WHO 2020, preliminary definition")]
     rcpch_2020: Annotated[Finding, Field(description="RCPCH 2020, PIMS-TS")]
-    # An answer shows these among its own warnings, not here.
-    cautions: Annotated[tuple[Caution, ...], Field(exclude=True)] = ()
 
 
 class CaseDefinitions:
@@ -52,10 +66,11 @@ class CaseDefinitions:
         when met and proves nothing otherwise. Without them only the clinician's statements count.
         """
         shared = self._shared.judge(facts, hypotension, cv_shock)
-        return CaseDefinitionsResult(
+        result = CaseDefinitionsResult(
             self._cdc.judge(facts, shared),
             self._cste.judge(facts, shared),
             self._who.judge(facts, shared),
             self._rcpch.judge(facts, shared),
-            tuple(dict.fromkeys(shared.cautions)),
         )
+        result.cautions = tuple(dict.fromkeys(shared.cautions))
+        return result

@@ -34,7 +34,10 @@ class Compact:
 
     def __call__(self, *of: Finding) -> Finding:
         """Combine the Findings as `Combination` does, and show the deciding inputs."""
-        shape = self._shapes.get(tuple(map(_PATTERN, of))) or self._shape(of)
+        try:
+            shape = self._shapes[tuple(map(_PATTERN, of))]
+        except (AttributeError, KeyError):
+            shape = self._shape(of)
         deciding = shape.deciding
         if len(deciding) == 1:
             part = of[deciding[0]]
@@ -47,9 +50,9 @@ class Compact:
 
     def _finding(self, pattern: Pattern, used: Mapping[str, Used], threshold: ThresholdRef | None) -> Finding:
         c = self._combination
-        return Finding(
-            c.id, c.label, pattern.status, used, threshold, c.source, pattern.missing, (), None, None, None, pattern
-        )
+        finding = Finding(c.id, c.label, pattern.status, used, threshold, c.source, pattern.missing)
+        finding.pattern = pattern
+        return finding
 
     def _shape(self, of: Sequence[Finding]) -> Shape:
         if len(self._shapes) >= KEPT_SHAPES:

@@ -81,7 +81,7 @@ def _classify(case: Finding, laboratory: Finding, evidence: Evidence) -> CsteFin
     classes = possible_classes(evidence)
     decided = len(classes) == 1
     missing = laboratory.missing if case.status == MET and not decided else case.missing
-    return CsteFinding(
+    finding = CsteFinding(
         case.id,
         case.label,
         case.status,
@@ -91,10 +91,11 @@ def _classify(case: Finding, laboratory: Finding, evidence: Evidence) -> CsteFin
         missing,
         case.of,
         case.combine,
-        pattern=case.pattern,
         case_class=classes[0] if decided else None,
         possible_case_classes=classes,
     )
+    finding.pattern = case.pattern
+    return finding
 
 
 class _Clinical:

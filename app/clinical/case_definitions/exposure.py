@@ -12,6 +12,7 @@ class Exposure:
     """An exposure counts when its day is known and falls within the window; no exposure at all decides too."""
 
     def __init__(self, prefix: str, rules: LoadedRuleSet, name: str) -> None:
+        self._name = name
         self._within = Criteria(rules).measured(f"{prefix}.exposure.days", "exposure.days", name)
         self._caution = Caution(
             code="exposure_disagrees",
@@ -23,6 +24,8 @@ class Exposure:
         if days is not None:
             if exposed is False:
                 cautions.append(self._caution)
+            if days < 0:
+                return self._within.finding(NOT_MET, {self._name: days}, "Later than the window: it does not count.")
             return self._within.measured(days)
         if exposed is False:
             return self._within.finding(NOT_MET, {"sars_cov_2.exposure": False})

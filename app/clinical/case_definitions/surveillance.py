@@ -42,7 +42,7 @@ def _completions(value: Truth | bool | None) -> Iterator[bool]:  # noqa: FBT001 
 
 def _can_be(*complete: bool) -> bool:
     """Say whether facts go together: only the dead have a death certificate."""
-    died, certificate = complete[-2:]
+    *_, died, certificate = complete
     return died or not certificate
 
 

@@ -7,11 +7,12 @@ from functools import lru_cache
 
 from app.clinical.ctcae.clinical_terms import ClinicalTerm
 from app.clinical.ctcae.grades import Grade
+from app.clinical.ctcae.laboratory_terms import LaboratoryTerm
 from app.clinical.ctcae.models import FactView, GradeView, TermDetail, TermSummary, WayView
 from app.clinical.ctcae.names import ListedName
 from app.clinical.ctcae.scales import band_text
 from app.clinical.ctcae.terms import Graded, Version
-from app.clinical.rulebook.ctcae_terms import BandRule, FactRule, GapRule
+from app.clinical.rulebook.ctcae_terms import BandRule, FactRule
 
 
 class Catalogue:
@@ -38,14 +39,17 @@ class Catalogue:
     def _detail(self, slug: str) -> TermDetail:
         """Show one term with how each grade is reached; KeyError for a slug that is not in the list."""
         term = self._version.terms.get(slug)
-        if term is None:
-            row = self._version.listed[slug]
-            return _detail(self._version, _listed(self._version, row), (), (), (), ())
-        units = () if isinstance(term, ClinicalTerm) else term.unit_codes()
-        facts = tuple(_facts(self._version, term))
-        ways, gaps = _ways(term), _gaps(term)
-        shown = _detail(self._version, _graded(self._version, term), units, ways, gaps, facts)
-        return shown.model_copy(update={"note": term.rule.note, "routing": term.rule.routing})
+        summary = self._summary(slug)
+        return TermDetail(
+            **summary.model_dump(),
+            units=term.unit_codes() if isinstance(term, LaboratoryTerm) else (),
+            how=tuple(_how(term, summary.grades)),
+            gaps=() if term is None else tuple(_gaps(term)),
+            facts=() if term is None else tuple(_facts(self._version, term)),
+            note=None if term is None else term.rule.note,
+            routing=None if term is None else term.rule.routing,
+            rules=self._version.provenance,
+        )
 
 
 def _listed(version: Version, row: ListedName) -> TermSummary:
@@ -77,50 +81,25 @@ def _graded(version: Version, term: Graded) -> TermSummary:
     )
 
 
-def _detail(
-    version: Version,
-    summary: TermSummary,
-    units: tuple[str, ...],
-    ways: Iterable[tuple[int, WayView]],
-    gaps: tuple[WayView, ...],
-    facts: tuple[FactView, ...],
-) -> TermDetail:
-    reached: dict[int, list[WayView]] = {}
-    for grade, way in ways:
-        reached.setdefault(grade, []).append(way)
-    how = tuple(
-        GradeView(grade=g, exists=int(g) in summary.grades, ways=tuple(reached.get(int(g), ()))) for g in Grade if g
-    )
-    return TermDetail(
-        **summary.model_dump(),
-        units=units,
-        how=how,
-        gaps=gaps,
-        facts=facts,
-        note=None,
-        routing=None,
-        rules=version.provenance,
-    )
+def _how(term: Graded | None, exist: tuple[int, ...]) -> Iterator[GradeView]:
+    ways: dict[int, list[WayView]] = {}
+    for band, unit in () if term is None else _bands(term):
+        ways.setdefault(band.grade, []).append(WayView(criterion=band_text(band), when=band.when, unit=unit))
+    for grade in (g for g in Grade if g):
+        yield GradeView(grade=grade, exists=int(grade) in exist, ways=tuple(ways.get(grade, ())))
 
 
-def _bands(term: Graded) -> Iterator[tuple[BandRule | GapRule, str | None]]:
+def _bands(term: Graded) -> Iterator[tuple[BandRule, str | None]]:
+    yield from ((b, None) for b in term.rule.band)
+    for scale in term.rule.scale:
+        yield from ((b, scale.unit) for b in scale.band)
+
+
+def _gaps(term: Graded) -> Iterator[WayView]:
     rule = term.rule
-    yield from ((b, None) for b in (*rule.band, *rule.gap))
-    for scale in rule.scale:
-        yield from ((b, scale.unit) for b in (*scale.band, *scale.gap))
-
-
-def _ways(term: Graded) -> tuple[tuple[int, WayView], ...]:
-    return tuple(
-        (b.grade, WayView(criterion=band_text(b), when=b.when, unit=unit))
-        for b, unit in _bands(term)
-        if isinstance(b, BandRule)
-    )
-
-
-def _gaps(term: Graded) -> tuple[WayView, ...]:
-    gaps = (WayView(criterion=g.text, when=g.when, unit=unit) for g, unit in _bands(term) if isinstance(g, GapRule))
-    return tuple(gaps)
+    gaps = (*((g, None) for g in rule.gap), *((g, s.unit) for s in rule.scale for g in s.gap))
+    for gap, unit in gaps:
+        yield WayView(criterion=gap.text, when=gap.when, unit=unit)
 
 
 def _facts(version: Version, term: Graded) -> Iterator[FactView]:

@@ -85,7 +85,8 @@ class ClinicalTerm:
     def alternatives(self, grade: int) -> tuple[str, ...]:
         """Name the facts that count only when stated and could give more than a grade (as a bit)."""
         higher = (_name(c) for w in self.ways if not w.is_gap and w.grades > grade for c in w.conditions)
-        names = (s for n in higher if n in self.optional for s in self._sources(n))
+        asked = {q.name for q in self.questions}
+        names = (s for n in higher if n in self.optional for s in self._sources(n) if s == n or s not in asked)
         return tuple(dict.fromkeys(names))
 
     def judge(self, stated: Mapping[str, Stated]) -> Judged:
@@ -126,7 +127,7 @@ class ClinicalTerm:
         if decided(possible) is not None:
             return Judged(possible, self._first(fired, lambda w: w.grades == possible))
         matter = {name for (name, _), remaining in found.items() if remaining != possible}
-        missing = tuple(n for q in unknown if q.name in matter for n in self._sources(q.name))
+        missing = (n for q in unknown if q.name in matter for n in self._sources(q.name) if cells.get(n) is None)
         return Judged(possible, gap=self._first(fired, lambda w: w.is_gap), missing=tuple(dict.fromkeys(missing)))
 
     def _sources(self, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from app.clinical.rulebook.model import Number, RuleModel, Slug
 
 ONE = Decimal(1)
-Factor = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+Factor = Annotated[Number, Field(gt=0)]
 Loinc = Annotated[str, Field(pattern=r"^[0-9]{1,7}-[0-9]$")]
 
 

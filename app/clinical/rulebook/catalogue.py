@@ -172,5 +172,7 @@ def _summary(rules: LoadedRuleSet) -> dict[str, Any]:
 
 
 def _row(rules: LoadedRuleSet, row: Sourced) -> dict[str, Any]:
+    # Field by field: a row also keeps what it has worked out of them.
+    fields = {name: getattr(row, name) for name in type(row).model_fields}
     since = row.effective or rules.content.rule_set.effective
-    return {**dict(row), "citation": rules.cite(row), "in_force_since": since}
+    return fields | {"citation": rules.cite(row), "in_force_since": since}

@@ -93,6 +93,11 @@ class Threshold(Sourced):
         """Return whether the value itself meets the criterion."""
         return "inclusive" if "=" in self.operator else "exclusive"
 
+    def compiled(self) -> Callable[[float | Decimal], bool]:
+        """Return `is_met` as a function with all looked up beforehand, for what is built once and asked often."""
+        compare, exact, binary = _COMPARE[self.operator], self.value, float(self.value)
+        return lambda value: compare(value, exact if isinstance(value, Decimal) else binary)
+
     def is_met(self, value: float | Decimal) -> bool:
         """Compare as written: a JSON 0.1 equals a rule's 0.1."""
         return self._compare(value, self.value if isinstance(value, Decimal) else self._float)
