@@ -6,10 +6,11 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from app.main import create_app
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
+
+from app.main import create_app
 
 PATHS = ("/v1/anakinra/dose", "/v1/phenotype", "/v1/ctcae/grade")
 

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.context import context_of
+from app.api.fast_json import encode
 from app.api.media import JSON_TYPE, negotiated
-from app.api.routes import CalculatorRoute
+from app.api.routes import CalculatorRoute, written_by
 from app.clinical.anakinra import icalendar
 from app.clinical.anakinra.course import WeanNext, WeanNextAnswer, WeanNextRequest
 from app.clinical.anakinra.dose import DoseAnswer, DoseRequest, StartingDose
@@ -42,6 +43,7 @@ def build_router(rulebook: Rulebook, now: Callable[[], datetime] = _utc_now) -> 
     weaning, wean_next = Weaning(*parts), WeanNext(*parts)
 
     @router.post("/dose", summary="Starting dose of anakinra", operation_id="anakinra_dose")
+    @written_by(encode)
     async def anakinra_dose(body: DoseRequest) -> DoseAnswer:
         """Show the starting band as options: both ends, the middle, and a target of the caller's choice.
 

@@ -133,7 +133,7 @@ def _text_column(name: str, raw: msgspec.Raw) -> Column:
 
 def _number_column(name: str, raw: msgspec.Raw) -> Column:
     try:
-        found = [_numbers_of(piece) for piece in _pieces(bytes(raw))]
+        found = [_numbers_of(piece) for piece in _pieces(bytes(raw), has_text=False)]
     except (msgspec.MsgspecError, OverflowError):
         column = _mended(name, raw, _is_number, "not_a_number", "a number")
         return column._replace(items=np.array(column.items, np.float64))
@@ -142,10 +142,13 @@ def _number_column(name: str, raw: msgspec.Raw) -> Column:
 
 
 def _numbers_of(piece: bytes) -> NDArray[np.float64]:
-    sent = _floats.decode(piece.replace(b"null", _WRITTEN_NULL))
+    nulls = piece.count(b"null")
+    sent = _floats.decode(piece.replace(b"null", _WRITTEN_NULL) if nulls else piece)
     found = np.fromiter(sent, np.float64, len(sent))
+    if not nulls:
+        return found
     absent = found == _NULL
-    if np.count_nonzero(absent) != piece.count(b"null"):
+    if np.count_nonzero(absent) != nulls:
         return np.array(_numbers.decode(piece), np.float64)
     found[absent] = np.nan
     return found
@@ -193,27 +196,30 @@ def _strictly(name: str, raw: bytes) -> list[Any]:
         raise
 
 
-def _pieces(raw: bytes) -> Iterator[bytes]:
+def _pieces(raw: bytes, *, has_text: bool = True) -> Iterator[bytes]:
     """Cut a JSON list at commas between its items into lists of some kilobytes each.
 
-    A comma is between items where an even number of quotes lies before it. A column with a backslash is not cut.
+    In a column of text a comma is between items where an even number of quotes lies before it; one with a backslash is
+    not cut. A column of numbers is cut at any comma: if there is text in it after all, the pieces cannot be decoded.
     """
     inner = raw.strip()[1:-1]
-    if b"\\" in inner or not raw.lstrip().startswith(b"["):
+    if not raw.lstrip().startswith(b"[") or (has_text and b"\\" in inner):
         yield raw
         return
-    start, odd = 0, 0
-    while True:
-        end = inner.find(b",", start + PIECE)
-        odd = inner.count(b'"', start, end) & 1 if end >= 0 else 0
-        while odd and end >= 0:
-            quote = inner.find(b'"', end)
-            end = inner.find(b",", quote) if quote >= 0 else -1
-            odd = inner.count(b'"', start, end) & 1 if end >= 0 else 0
-        yield b"[" + (inner[start:end] if end >= 0 else inner[start:]) + b"]"
-        if end < 0:
-            return
+    start = 0
+    while (end := _cut(inner, start, has_text=has_text)) >= 0:
+        yield b"[%b]" % inner[start:end]
         start = end + 1
+    yield b"[%b]" % inner[start:]
+
+
+def _cut(inner: bytes, start: int, *, has_text: bool) -> int:
+    """Return the place of a comma between items some kilobytes on, or -1."""
+    end = inner.find(b",", start + PIECE)
+    while has_text and end >= 0 and inner.count(b'"', start, end) % 2:
+        quote = inner.find(b'"', end)
+        end = inner.find(b",", quote) if quote >= 0 else -1
+    return end
 
 
 def _graded(grader: Grader, version: Version, columns: Mapping[str, Column], *, override: bool) -> Graded:

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 
 from app.clinical.rulebook.model import Provenance
 
+# More than there are combinations of rule sets; an answer that makes its provenance anew is not kept past this.
+_KEPT: Final = 256
 _raw: Final[dict[int, tuple[Provenance, msgspec.Raw]]] = {}
 
 
@@ -38,10 +40,12 @@ def _once(provenance: Provenance) -> msgspec.Raw:
     The object is kept beside its text, so that its id stays its own.
     """
     found = _raw.get(id(provenance))
-    if found is None:
-        text = msgspec.Raw(provenance.__pydantic_serializer__.to_json(provenance))
-        found = _raw[id(provenance)] = (provenance, text)
-    return found[1]
+    if found is not None:
+        return found[1]
+    text = msgspec.Raw(provenance.__pydantic_serializer__.to_json(provenance))
+    if len(_raw) < _KEPT:
+        _raw[id(provenance)] = (provenance, text)
+    return text
 
 
 encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode

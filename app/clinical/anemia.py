@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Final, Literal, Protocol
 
 from app.clinical.criteria import Criteria
-from app.clinical.evidence import Criterion, Finding
+from app.clinical.evidence import Criterion, Finding, disagreement
 from app.clinical.facts import Facts
+from app.clinical.rulebook import LoadedRuleSet
+from app.clinical.warning import Caution
 
 Sex = Literal["male", "female"]
 _HEMOGLOBIN: Final = "labs.hemoglobin"
@@ -24,20 +26,26 @@ class HemoglobinLimit(Protocol):
 class AnemiaForAge:
     """The laboratory's own limit decides where it was sent; else the reference for age."""
 
-    def __init__(self, c: Criteria, hemoglobin_limit: HemoglobinLimit) -> None:
-        self._criteria = c
+    def __init__(self, rules: LoadedRuleSet, hemoglobin_limit: HemoglobinLimit) -> None:
+        self._criteria = c = Criteria(rules)
         self._limit = hemoglobin_limit
         self._anemia = c.combined("kd.supplemental.anemia", "anemia", "first_known")
         self._own = c.beyond_limit("kd.supplemental.anemia.laboratory", "anemia.laboratory", "hemoglobin", "lower")
         self._by_sex = c.combined("kd.supplemental.anemia.reference", "anemia.reference", "any")
         self._higher_limit = c.combined("kd.supplemental.anemia.sex", "anemia.sex", "all")
         self._higher_sex = c.stated("kd.supplemental.anemia.sex.higher", "anemia.sex.higher", "sex")
+        self._disagree = Caution(code="anemia_limits_disagree", message=rules.text("caution.limits"))
         self._references: dict[Decimal, Criterion] = {}
 
-    def judge(self, facts: Facts) -> Finding:
-        """Judge one child."""
+    def judge(self, facts: Facts, cautions: list[Caution]) -> Finding:
+        """Judge one child, and warn when the two limits disagree."""
         own, reference = self._own.judge(facts), self._reference(facts)
-        return self._anemia(own) if reference is None else self._anemia(own, reference)
+        if reference is None:
+            return self._anemia(own)
+        anemia = self._anemia(own, reference)
+        if disagreement(anemia):
+            cautions.append(self._disagree)
+        return anemia
 
     def _reference(self, facts: Facts) -> Finding | None:
         age, sex = facts.age_years, facts.request.sex

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +12,7 @@ from app.clinical.evidence import MET, NOT_MET, Finding
 from app.clinical.facts import Facts
 from app.clinical.kawasaki_echo import KawasakiEcho
 from app.clinical.kawasaki_labs import SupplementalLabs
-from app.clinical.rulebook import Rulebook
+from app.clinical.rulebook import LoadedRuleSet, Rulebook
 from app.clinical.warning import Caution
 
 Subtype = Literal["complete", "incomplete"]
@@ -23,7 +24,7 @@ class KawasakiJudgement:
 
     kd_like: Finding
     subtype: Subtype | None
-    cautions: tuple[Caution, ...]
+    cautions: Sequence[Caution]
 
 
 class Kawasaki:
@@ -39,7 +40,7 @@ class Kawasaki:
         self._four_days = c.measured("kd.fever.four_days", "fever.four_days", "fever.duration_hours")
         self._enough_signs = c.at_least("kd.principal", "principal.complete")
         self._signs = _PrincipalFeatures(c)
-        self._incomplete = IncompleteKawasaki(c, hemoglobin_limit)
+        self._incomplete = IncompleteKawasaki(self.rules, hemoglobin_limit)
         self._at_four_days = Caution(code="kd_at_four_days_of_fever", message=self.rules.text("caution.four_days"))
         self._serial = Caution(code="kd_serial_reevaluation", message=self.rules.text("caution.serial"))
 
@@ -50,13 +51,13 @@ class Kawasaki:
         signs = self._signs.judge(facts)
         fever = self._fever(five_days, self._four_days.measured(duration))
         complete = self._complete(fever, self._enough_signs(*signs))
-        incomplete = self._incomplete.judge(facts, five_days, signs)
-        cautions: tuple[Caution, ...] = ()
+        cautions: list[Caution] = []
+        incomplete = self._incomplete.judge(facts, five_days, signs, cautions)
         if complete.status == MET:
             if five_days.status == NOT_MET:
-                cautions = (self._at_four_days,)
+                cautions.append(self._at_four_days)
         elif needs_serial_evaluation(incomplete):
-            cautions = (self._serial,)
+            cautions.append(self._serial)
         return KawasakiJudgement(self._kd_like(complete, incomplete), _subtype(complete, incomplete), cautions)
 
 
@@ -94,7 +95,8 @@ class _PrincipalFeatures:
 class IncompleteKawasaki:
     """The algorithm of suspected incomplete disease: entry, inflammation, then laboratory or echocardiogram."""
 
-    def __init__(self, c: Criteria, hemoglobin_limit: HemoglobinLimit) -> None:
+    def __init__(self, rules: LoadedRuleSet, hemoglobin_limit: HemoglobinLimit) -> None:
+        c = Criteria(rules)
         self._incomplete = c.combined("kd.incomplete", "incomplete", "all")
         self._entry = c.combined("kd.incomplete.entry", "entry", "any")
         self._by_signs = c.combined("kd.incomplete.entry.features", "entry.features", "all")
@@ -108,10 +110,10 @@ class IncompleteKawasaki:
         self._crp = c.measured("kd.crp", "crp", "labs.crp")
         self._esr = c.measured("kd.esr", "esr", "labs.esr")
         self._supported = c.combined("kd.incomplete.support", "support", "any")
-        self._labs = SupplementalLabs(c, hemoglobin_limit)
+        self._labs = SupplementalLabs(rules, hemoglobin_limit)
         self._echo = KawasakiEcho(c)
 
-    def judge(self, facts: Facts, five_days: Finding, signs: tuple[Finding, ...]) -> Finding:
+    def judge(self, facts: Facts, five_days: Finding, signs: tuple[Finding, ...], cautions: list[Caution]) -> Finding:
         """Judge one child whose fever and principal features are judged."""
         seven_days = self._seven_days.measured(facts.fever.duration_hours)
         unexplained = self._unexplained(self._explained.stated(facts.request.alternative_diagnosis))
@@ -120,7 +122,8 @@ class IncompleteKawasaki:
             self._by_age(self._infant.measured(facts.age_years), seven_days, unexplained),
         )
         inflamed = self._inflamed(self._crp.measured(facts.lab("crp")), self._esr.measured(facts.lab("esr")))
-        return self._incomplete(entry, inflamed, self._supported(self._labs.judge(facts), self._echo.judge(facts)))
+        supported = self._supported(self._labs.judge(facts, cautions), self._echo.judge(facts))
+        return self._incomplete(entry, inflamed, supported)
 
 
 def needs_serial_evaluation(incomplete: Finding) -> bool:
