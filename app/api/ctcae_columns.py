@@ -225,8 +225,8 @@ def _cut(inner: bytes, start: int, *, has_text: bool) -> int:
 def _graded(grader: Grader, version: Version, columns: Mapping[str, Column], *, override: bool) -> Graded:
     size = columns[_TERM].size
     units = columns.get(_UNIT)
-    terms = numbered(columns[_TERM].items, size)
-    named = numbered(units.items, size) if units else Named(np.zeros(size, np.int32), (None,))
+    terms = numbered(columns[_TERM].items)
+    named = numbered(units.items) if units else Named(np.zeros(size, np.int32), (None,))
     placed = place_names(grader, version, terms, named)
     faults: Faults = {}
     for column in columns.values():

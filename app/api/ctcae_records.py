@@ -79,7 +79,7 @@ class Records:
         """Return positions and answers of the rows that are judged in columns without refusal or special warning."""
         size = len(rows.positions)
         units = [None if u is UNSET else u for u in rows.columns["unit"]]
-        placed = place_names(self._grader, version, numbered(rows.columns["term"], size), numbered(units, size))
+        placed = place_names(self._grader, version, numbered(rows.columns["term"]), numbered(units))
         facts = stated_facts(rows)
         table = Columns(placed.place, placed.placements, [numbers(rows.columns[n]) for n in NUMBERS], facts)
         judged = judge_columns(table, override=batch.override, memory=memory)

@@ -13,6 +13,7 @@ from app.clinical.warning import Caution
 
 Sex = Literal["male", "female"]
 _HEMOGLOBIN: Final = "labs.hemoglobin"
+_REFERENCE: Final = "kd.supplemental.anemia.reference"
 _UNIT: Final = "g/dL"
 
 
@@ -31,11 +32,11 @@ class AnemiaForAge:
         self._limit = hemoglobin_limit
         self._anemia = c.combined("kd.supplemental.anemia", "anemia", "first_known")
         self._own = c.beyond_limit("kd.supplemental.anemia.laboratory", "anemia.laboratory", "hemoglobin", "lower")
-        self._by_sex = c.combined("kd.supplemental.anemia.reference", "anemia.reference", "any")
+        self._by_sex = c.combined(_REFERENCE, "anemia.reference", "any")
         self._higher_limit = c.combined("kd.supplemental.anemia.sex", "anemia.sex", "all")
         self._higher_sex = c.stated("kd.supplemental.anemia.sex.higher", "anemia.sex.higher", "sex")
         self._disagree = Caution(code="anemia_limits_disagree", message=rules.text("caution.limits"))
-        self._references: dict[Decimal, Criterion] = {}
+        self._references: dict[tuple[str, Decimal], Criterion] = {}
 
     def judge(self, facts: Facts, cautions: list[Caution]) -> Finding:
         """Judge one child, and warn when the two limits disagree."""
@@ -52,21 +53,23 @@ class AnemiaForAge:
         value = facts.lab("hemoglobin")
         limit = self._limit(age, sex)
         if limit is not None:
-            return self._below(limit).measured(value)
+            return self._below(limit, _REFERENCE).measured(value)
         male, female = self._limit(age, "male"), self._limit(age, "female")
         if male is None or female is None:
             return None
         # The limit needs a sex that is not known: below the lower limit is anaemia in both, below the higher in one.
         lower, higher = sorted((male, female))
         return self._by_sex(
-            self._below(lower).measured(value),
-            self._higher_limit(self._higher_sex.stated(None), self._below(higher).measured(value)),
+            self._below(lower, f"{_REFERENCE}.lower").measured(value),
+            self._higher_limit(
+                self._higher_sex.stated(None), self._below(higher, f"{_REFERENCE}.higher").measured(value)
+            ),
         )
 
-    def _below(self, limit: Decimal) -> Criterion:
+    def _below(self, limit: Decimal, name: str) -> Criterion:
         """Return the criterion of a limit; there are as many as the reference has rows."""
-        if limit not in self._references:
-            self._references[limit] = self._criteria.below_reference(
-                "kd.supplemental.anemia.reference", "anemia.reference", limit, _UNIT, _HEMOGLOBIN
+        if (name, limit) not in self._references:
+            self._references[name, limit] = self._criteria.below_reference(
+                name, "anemia.reference", limit, _UNIT, _HEMOGLOBIN
             )
-        return self._references[limit]
+        return self._references[name, limit]

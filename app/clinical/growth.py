@@ -115,8 +115,8 @@ class GrowthLimits:
     def _found(
         self, age_years: float | None, weight_kg: float | None, height_cm: float | None, sex: Sex | None
     ) -> list[tuple[Limits, Found]]:
-        if age_years is None:
-            return []
+        if age_years is None or age_years < 0:
+            return []  # an age below zero is refused by the plausible ranges, in words of its own
         sent = (("weight", self._weight, weight_kg), ("height", self._height, height_cm))
         return [(m, _judge(m, v, self._points(name, age_years, sex))) for name, m, v in sent if v is not None]
 
@@ -130,8 +130,12 @@ class GrowthLimits:
     def _fit(self, weight_kg: float | None, height_cm: float | None) -> tuple[Caution, ...]:
         if not weight_kg or not height_cm:
             return NO_CAUTIONS
+        metres = height_cm / self._centimetres
+        square = metres * metres  # a product runs to infinity or zero where a power raises
+        if not square:
+            return NO_CAUTIONS
         low, high = self._body_mass_index
-        index = weight_kg / (height_cm / self._centimetres) ** 2
+        index = weight_kg / square
         return NO_CAUTIONS if low <= index <= high else (self._disagree,)
 
 

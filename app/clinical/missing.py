@@ -111,6 +111,7 @@ class _Search:
         self._uses = Counter(_uses(patterns))
         self._input_bits = {name: 1 << i for i, name in enumerate(self._uses)}
         self._demands: dict[tuple[str, Demand], int] = {}
+        self._demands_on = dict.fromkeys(self._input_bits, 0)
         self._conflicts: dict[int, int] = {}
 
     def fewest(self) -> tuple[str, ...]:
@@ -118,7 +119,7 @@ class _Search:
         for pattern in self._patterns:
             ways = self._ways(pattern)
             uses += ways.uses
-            routes = self._reduce(self._join(routes, [*ways.met, *ways.not_met]), uses)
+            routes = _reduce(self._join(routes, [*ways.met, *ways.not_met]), self._private(uses))
         best = min(routes, key=lambda r: r.inputs.bit_count(), default=_DONE)
         return tuple(name for name, bit in self._input_bits.items() if best.inputs & bit)
 
@@ -139,8 +140,9 @@ class _Search:
             case "if_met":
                 return Ways(parts[0].met, [], uses)
             case "first_known":
-                met = self._reduce((r for p in parts for r in p.met), uses)
-                return Ways(met, self._reduce((r for p in parts for r in p.not_met), uses), uses)
+                private = self._private(uses)
+                met = _reduce([r for p in parts for r in p.met], private)
+                return Ways(met, _reduce([r for p in parts for r in p.not_met], private), uses)
         needed = {"all": len(parts), "any": 1}.get(node.combine or "", node.at_least)
         met = self._choose([(p.met, p.uses) for p in parts], needed)
         not_met = self._choose([(p.not_met, p.uses) for p in parts], len(parts) - needed + 1)
@@ -152,8 +154,10 @@ class _Search:
         uses = Counter[str]()
         for routes, part_uses in parts:
             uses += part_uses
+            private = self._private(uses)
             for j in range(k, 0, -1):
-                chosen[j] = self._reduce([*chosen[j], *self._join(chosen[j - 1], routes)], uses)
+                if joined := self._join(chosen[j - 1], routes):
+                    chosen[j] = _reduce([*chosen[j], *joined], private)
         return chosen[k]
 
     def _join(self, some: list[Route], others: list[Route]) -> list[Route]:
@@ -167,17 +171,14 @@ class _Search:
             joined += [Route(a.demands | b.demands, a.inputs | b.inputs) for b in others if not b.demands & against]
         return joined
 
-    def _reduce(self, routes: Iterable[Route], uses: Counter[str]) -> list[Route]:
-        """Drop each route that another one makes needless, seen from outside of the leaves that `uses` counts."""
-        shared = sum(bit for name, bit in self._input_bits.items() if self._uses[name] > uses[name])
-        asked = sum(d for (name, _), d in self._demands.items() if self._input_bits[name] & shared)
-        ordered = sorted(routes, key=lambda r: r.inputs.bit_count())
-        kept: list[tuple[int, int, Route]] = []
-        for route in ordered:
-            demands, private = route.demands & asked, (route.inputs & ~shared).bit_count()
-            if not any(d & demands == d and p <= private for d, p, _ in kept):
-                kept.append((demands, private, route))
-        return [route for _, _, route in kept]
+    def _private(self, uses: Counter[str]) -> Route:
+        """Return the inputs that no leaf outside of those that `uses` counts asks for, and the demands on them."""
+        demands = inputs = 0
+        for name, count in uses.items():
+            if count == self._uses[name]:
+                inputs |= self._input_bits[name]
+                demands |= self._demands_on[name]
+        return Route(demands, inputs)
 
     def _demand(self, leaf: Pattern, wanted: Truth) -> Route:
         if leaf.bound is None:
@@ -194,11 +195,22 @@ class _Search:
     def _number(self, name: str, demand: Demand) -> int:
         if (name, demand) not in self._demands:
             bit = self._demands[name, demand] = 1 << len(self._demands)
+            self._demands_on[name] |= bit
             for (other_name, other), other_bit in self._demands.items():
                 if other_name == name and demand.contradicts(other):
                     self._conflicts[bit] = self._conflicts.get(bit, 0) | other_bit
                     self._conflicts[other_bit] = self._conflicts.get(other_bit, 0) | bit
         return self._demands[name, demand]
+
+
+def _reduce(routes: list[Route], private: Route) -> list[Route]:
+    """Drop each route that another one makes needless, seen from outside of what is private to them."""
+    kept: list[tuple[int, int, Route]] = []
+    for route in sorted(routes, key=lambda r: r.inputs.bit_count()):
+        demands, own = route.demands & ~private.demands, (route.inputs & private.inputs).bit_count()
+        if not any(d & demands == d and o <= own for d, o, _ in kept):
+            kept.append((demands, own, route))
+    return [route for _, _, route in kept]
 
 
 def _uses(patterns: Iterable[Pattern]) -> Iterator[str]:

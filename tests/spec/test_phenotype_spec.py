@@ -1,8 +1,8 @@
-"""Tables a clinician can read: Kawasaki disease, shock, coronary classes, phenotype; each number below, at, above, missing.
+"""Tables a clinician can read: Kawasaki disease, shock, coronaries, phenotype; each number below, at, above, missing.
 
 A case says what is sent (`send`, on top of the table's `base`; "absent" takes a field away) and what must come back:
-`expect` by dotted path in the answer ("null" is null), `findings` by id, `warns` and `silent` by the warnings' codes, or
-`refused` by the code of the refusal. `rule` names the row or rows of the rulebook it is about, as rule_set/row.
+`expect` by dotted path in the answer ("null" is null), `findings` by id, `warns` and `silent` by the warnings' codes,
+or `refused` by the code of the refusal. `rule` names the row or rows of the rulebook it is about, as rule_set/row.
 """
 
 import functools
@@ -116,7 +116,7 @@ def test_no_case_stands_twice():
 OTHER_SIDE = {">": ">=", ">=": ">", "<": "<=", "<=": "<"}
 THRESHOLDS = [(s, t.id) for s in RULE_SETS for t in RULEBOOK[s].content.threshold]
 PARAMETERS = [(s, p.id) for s in RULE_SETS for p in RULEBOOK[s].content.parameter]
-# At ten years the child's formula gives the limit of those who are older: a shift upwards, or the other side, is the same.
+# At ten years the child's formula gives the limit of those who are older: a shift upwards, or the other side, is equal.
 SAME_RULE = {("pals-hypotension/age.adolescent", "up"), ("pals-hypotension/age.adolescent", "other side")}
 
 

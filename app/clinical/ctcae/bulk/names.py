@@ -55,7 +55,7 @@ class Named(NamedTuple):
     names: Sequence[str | None]
 
 
-def numbered(names: Iterable[str | None], size: int) -> Named:
+def numbered(names: Iterable[str | None]) -> Named:
     """Give every distinct name of a column a number."""
     found = _Numbering()
     codes = list(map(found.__getitem__, names))
