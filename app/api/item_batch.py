@@ -159,9 +159,10 @@ def request_body(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:
     reference = {"$ref": f"#/components/schemas/{schema}"}
     items = {"type": "array", "items": reference, "minItems": 1, "description": "The items"}
     envelope = {"type": "object", "properties": {"items": items}, "required": ["items"], "additionalProperties": False}
+    line = msgspec.json.encode(example).decode() + "\n"
     content = {
         JSON_TYPE: {"schema": envelope, "example": {"items": [example]}},
-        NDJSON_TYPES[0]: {"schema": {"type": "string", "description": "One item on each line"}},
+        NDJSON_TYPES[0]: {"schema": {"type": "string", "description": "One item on each line"}, "example": line},
     }
     return {"requestBody": {"required": True, "content": content}}
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
-from app.clinical.missing import fewest_of
-from app.clinical.pattern import KNOWN, MET, NOT_MET, UNKNOWN, Combine, Pattern, Truth
+from app.clinical.missing import work_out
+from app.clinical.pattern import KNOWN, MET, NOT_MET, UNKNOWN, Combine, Pattern, Truth, combined, lacking
 from app.clinical.rulebook.model import Bound, Operator, Threshold
 
 __all__ = [
@@ -111,10 +111,9 @@ def _new_pattern(finding: Finding) -> Pattern:
     if finding.status != UNKNOWN:
         return KNOWN[finding.status]
     if not finding.of:
-        return Pattern(UNKNOWN, inputs=finding.missing, subject=finding.id)
-    of = tuple(pattern_of(f) for f in finding.of)
-    pattern = Pattern(UNKNOWN, combine=finding.combine, at_least=finding.at_least or 0, of=of)
-    pattern.missing = finding.missing
+        return lacking(finding.missing, finding.id)
+    pattern = combined(finding.combine, finding.at_least or 0, tuple(pattern_of(f) for f in finding.of))
+    work_out(pattern)
     return pattern
 
 
@@ -185,11 +184,11 @@ class Criterion:
         """Say that the criterion is unknown, for want of these inputs (default: the criterion's own)."""
         if not missing and not used and note is None:
             return self._unknown
-        lacking = missing or self.inputs
+        names = missing or self.inputs
         finding = Finding(
-            self.id, self.label, UNKNOWN, used or {}, self.threshold, self.source, lacking, note=note or self.note
+            self.id, self.label, UNKNOWN, used or {}, self.threshold, self.source, names, note=note or self.note
         )
-        finding.pattern = self._pattern_lacking(lacking)
+        finding.pattern = self._pattern_lacking(names)
         return finding
 
     def finding(self, status: Truth, used: Mapping[str, Used], note: str | None = None) -> Finding:
@@ -209,14 +208,14 @@ class Criterion:
         single = len(self.inputs) == 1
         if single and self.threshold:
             bound = (self.threshold.operator, self.threshold.value, self.threshold.unit)
-            return Pattern(UNKNOWN, inputs=self.inputs, subject=self.inputs[0], bound=bound)
+            return lacking(self.inputs, self.inputs[0], bound)
         # A stated input has one truth wherever it is asked; several inputs together can only agree with themselves.
-        return Pattern(UNKNOWN, inputs=self.inputs, subject=self.inputs[0] if single else self.id)
+        return lacking(self.inputs, self.inputs[0] if single else self.id)
 
     def _pattern_lacking(self, missing: tuple[str, ...]) -> Pattern:
         pattern = self._lacking.get(missing)
         if pattern is None:
-            pattern = self._lacking[missing] = Pattern(UNKNOWN, inputs=missing, subject=self.id)
+            pattern = self._lacking[missing] = lacking(missing, self.id)
         return pattern
 
 
@@ -268,18 +267,19 @@ class Combination:
 
     def _learn(self, parts: tuple[Pattern, ...]) -> Pattern:
         """Judge a pattern of parts not seen before, and remember it. It holds no value of any patient."""
-        if parts not in self._known:
+        pattern = self._known.get(parts)
+        if pattern is None:
             if len(self._known) >= _KEPT_PATTERNS:
                 self._known.clear()
-            self._known[parts] = self._new(parts)
-        return self._known[parts]
+            pattern = self._known[parts] = self._new(parts)
+        return pattern
 
     def _new(self, parts: tuple[Pattern, ...]) -> Pattern:
         status = self._judge(parts, self.at_least or 0)
         if status != UNKNOWN:
             return KNOWN[status]
-        pattern = Pattern(UNKNOWN, combine=self.combine, at_least=self.at_least or 0, of=parts)
-        pattern.missing = fewest_of((pattern,))
+        pattern = combined(self.combine, self.at_least or 0, parts)
+        work_out(pattern)
         return pattern
 
 

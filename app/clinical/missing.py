@@ -4,216 +4,106 @@
 combination carries it as its `missing`. `in_full` lists inputs that decide whatever their values turn out to be. Both
 are explained in docs/decisions/0003-fewest-missing-inputs.md.
 
-The search keeps, for each unknown node, the routes by which it could come out met and those by which it could come
-out not met. A route is a set of demands on inputs (a side of a threshold, a stated truth); demands that cannot hold
-together cancel it, so inputs shared between branches are treated rightly. A route is dropped only when another asks no
-more of the inputs that are also used elsewhere and no more inputs in number, so the answer is exact. Routes depend on
-which criteria are known and not on any value, and are remembered by that pattern.
+Where the parts of a combination depend on different inputs, the fewest of the whole follow from the fewest of the
+parts. Where they share inputs, routes are searched (`app.clinical.routes`). Both depend on which criteria are known
+and not on any value, and are remembered by that pattern.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from app.clinical.pattern import MET, NOT_MET, UNKNOWN, Pattern, Truth
-from app.clinical.rulebook.model import Operator
+from app.clinical.pattern import UNKNOWN, Names, Pattern, combined
+from app.clinical.routes import Search
 
 if TYPE_CHECKING:
     from app.clinical.evidence import Finding
 
 _KEPT_PATTERNS: Final = 4096
-_OPPOSITE: Final[dict[Operator, Operator]] = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}
-_LOWER: Final = {">", ">="}
+_NOTHING: Final[Names] = ()
 
 
-def fewest(*findings: Finding) -> tuple[str, ...]:
-    """Return the fewest inputs that could decide all these Findings at once; () when all are decided."""
-    return fewest_of(_patterns(findings))
+def fewest(*findings: Finding) -> Names:
+    """Return the fewest inputs that could decide all these Findings at once.
+
+    () when all are decided, or when one of them rests on an example that is not met and proves nothing.
+    """
+    return _fewest_of_all(_unknown(findings))
 
 
-def in_full(*findings: Finding) -> tuple[str, ...]:
+def in_full(*findings: Finding) -> Names:
     """Return inputs that decide these Findings whatever their values are; () when all are decided."""
-    return in_full_of(_patterns(findings))
+    return _in_full_of_all(_unknown(findings))
 
 
-def _patterns(findings: Iterable[Finding]) -> tuple[Pattern, ...]:
+def _unknown(findings: Iterable[Finding]) -> tuple[Pattern, ...]:
     return tuple([f.pattern for f in findings if f.status == UNKNOWN])
 
 
-@lru_cache(maxsize=_KEPT_PATTERNS)
-def fewest_of(patterns: tuple[Pattern, ...]) -> tuple[str, ...]:
-    """Return the fewest inputs that could decide all these patterns at once, in the order they are named."""
-    return _Search(patterns).fewest()
+def work_out(pattern: Pattern) -> None:
+    """Write the fewest inputs by which an unknown combination, whose parts are worked out, could be decided."""
+    if _is_disjoint(pattern.of, pattern):
+        pattern.met, pattern.not_met = _from_parts(pattern)
+    else:
+        pattern.met, pattern.not_met = Search(pattern.uses).of_one(pattern)
+    pattern.missing = min(_possible(pattern.met, pattern.not_met), key=len, default=_NOTHING)
 
 
 @lru_cache(maxsize=_KEPT_PATTERNS)
-def in_full_of(patterns: tuple[Pattern, ...]) -> tuple[str, ...]:
-    """Return inputs that decide these patterns whatever their values are, in the order they are named."""
+def _fewest_of_all(patterns: tuple[Pattern, ...]) -> Names:
+    if not all(p.missing for p in patterns):
+        return _NOTHING
+    whole = combined("all", 0, patterns)
+    if _is_disjoint(patterns, whole):
+        return tuple(name for p in patterns for name in p.missing)
+    return Search(whole.uses).of_several(patterns)
+
+
+def _is_disjoint(parts: tuple[Pattern, ...], whole: Pattern) -> bool:
+    return sum(len(p.uses) for p in parts) == len(whole.uses)
+
+
+def _from_parts(node: Pattern) -> tuple[Names | None, Names | None]:
+    match node.combine:
+        case "not":
+            return node.of[0].not_met, node.of[0].met
+        case "if_met":
+            return node.of[0].met, None
+        case "first_known":
+            return _pick(node, (p.met for p in node.of), 1), _pick(node, (p.not_met for p in node.of), 1)
+    needed = {"all": len(node.of), "any": 1}.get(node.combine or "", node.at_least)
+    met, not_met = (p.met for p in node.of), (p.not_met for p in node.of)
+    return _pick(node, met, needed), _pick(node, not_met, len(node.of) - needed + 1)
+
+
+def _pick(node: Pattern, parts: Iterable[Names | None], count: int) -> Names | None:
+    """Take the cheapest so many parts; None where there are not so many to be had."""
+    possible = sorted(_possible(*parts), key=len)
+    if len(possible) < count:
+        return None
+    chosen = {name for names in possible[:count] for name in names}
+    return tuple(name for name in node.uses if name in chosen)
+
+
+def _possible(*names: Names | None) -> list[Names]:
+    return [n for n in names if n is not None]
+
+
+@lru_cache(maxsize=_KEPT_PATTERNS)
+def _in_full_of_all(patterns: tuple[Pattern, ...]) -> Names:
     return tuple(dict.fromkeys(i for p in patterns for i in _every_input(p)))
 
 
 def _every_input(pattern: Pattern) -> Iterator[str]:
+    if not pattern.of:
+        yield from pattern.uses
+        return
+    parts = pattern.of
     if pattern.combine == "first_known":
         # The alternatives need not all be known: of those that surely decide, the one with the fewest inputs will do.
-        sure = [p for p in pattern.of if p.combine != "if_met"] or pattern.of
-        yield from min((tuple(_every_input(p)) for p in sure), key=len)
-        return
-    yield from pattern.inputs
-    for part in pattern.of:
+        sure = [p for p in parts if p.combine != "if_met"] or parts
+        parts = (min(sure, key=lambda p: len(set(_every_input(p)))),)
+    for part in parts:
         yield from _every_input(part)
-
-
-class Demand(NamedTuple):
-    """What a route asks: that a subject come out so, or that an input lie on one side of a bound."""
-
-    subject: str
-    wanted: Truth
-    operator: Operator | None
-    bound: float
-    unit: str
-
-    def contradicts(self, other: Demand) -> bool:
-        """Say whether no value of the input can satisfy both demands."""
-        if self.operator is None or other.operator is None:
-            return self.subject == other.subject and self.wanted != other.wanted
-        if self.unit != other.unit or (self.operator in _LOWER) == (other.operator in _LOWER):
-            return False
-        low, high = (self, other) if self.operator in _LOWER else (other, self)
-        return low.bound > high.bound or (low.bound == high.bound and (low.operator, high.operator) != (">=", "<="))
-
-
-class Route(NamedTuple):
-    """Demands and the inputs they need, each a set of bits."""
-
-    demands: int
-    inputs: int
-
-
-class Ways(NamedTuple):
-    """The routes by which a node could come out met and not met, and how often its leaves use each input."""
-
-    met: list[Route]
-    not_met: list[Route]
-    uses: Counter[str]
-
-
-_DONE: Final = Route(0, 0)
-
-
-class _Search:
-    """One search: numbers the inputs and demands of its patterns and combines their routes from the leaves up."""
-
-    def __init__(self, patterns: tuple[Pattern, ...]) -> None:
-        self._patterns = patterns
-        self._uses = Counter(_uses(patterns))
-        self._input_bits = {name: 1 << i for i, name in enumerate(self._uses)}
-        self._demands: dict[tuple[str, Demand], int] = {}
-        self._demands_on = dict.fromkeys(self._input_bits, 0)
-        self._conflicts: dict[int, int] = {}
-
-    def fewest(self) -> tuple[str, ...]:
-        routes, uses = [_DONE], Counter[str]()
-        for pattern in self._patterns:
-            ways = self._ways(pattern)
-            uses += ways.uses
-            routes = _reduce(self._join(routes, [*ways.met, *ways.not_met]), self._private(uses))
-        best = min(routes, key=lambda r: r.inputs.bit_count(), default=_DONE)
-        return tuple(name for name, bit in self._input_bits.items() if best.inputs & bit)
-
-    def _ways(self, node: Pattern) -> Ways:
-        if node.status == MET:
-            return Ways([_DONE], [], Counter())
-        if node.status == NOT_MET:
-            return Ways([], [_DONE], Counter())
-        if not node.of:
-            return Ways([self._demand(node, MET)], [self._demand(node, NOT_MET)], Counter(node.inputs))
-        return self._ways_of_combination(node, [self._ways(part) for part in node.of])
-
-    def _ways_of_combination(self, node: Pattern, parts: list[Ways]) -> Ways:
-        uses = sum((p.uses for p in parts), Counter[str]())
-        match node.combine:
-            case "not":
-                return Ways(parts[0].not_met, parts[0].met, uses)
-            case "if_met":
-                return Ways(parts[0].met, [], uses)
-            case "first_known":
-                private = self._private(uses)
-                met = _reduce([r for p in parts for r in p.met], private)
-                return Ways(met, _reduce([r for p in parts for r in p.not_met], private), uses)
-        needed = {"all": len(parts), "any": 1}.get(node.combine or "", node.at_least)
-        met = self._choose([(p.met, p.uses) for p in parts], needed)
-        not_met = self._choose([(p.not_met, p.uses) for p in parts], len(parts) - needed + 1)
-        return Ways(met, not_met, uses)
-
-    def _choose(self, parts: list[tuple[list[Route], Counter[str]]], k: int) -> list[Route]:
-        """Take k of the parts, one route of each: `chosen[j]` are the routes that have taken j so far."""
-        chosen: list[list[Route]] = [[_DONE], *([] for _ in range(k))]
-        uses = Counter[str]()
-        for routes, part_uses in parts:
-            uses += part_uses
-            private = self._private(uses)
-            for j in range(k, 0, -1):
-                if joined := self._join(chosen[j - 1], routes):
-                    chosen[j] = _reduce([*chosen[j], *joined], private)
-        return chosen[k]
-
-    def _join(self, some: list[Route], others: list[Route]) -> list[Route]:
-        conflicts = self._conflicts
-        joined = []
-        for a in some:
-            against = 0
-            for bit, conflict in conflicts.items():
-                if a.demands & bit:
-                    against |= conflict
-            joined += [Route(a.demands | b.demands, a.inputs | b.inputs) for b in others if not b.demands & against]
-        return joined
-
-    def _private(self, uses: Counter[str]) -> Route:
-        """Return the inputs that no leaf outside of those that `uses` counts asks for, and the demands on them."""
-        demands = inputs = 0
-        for name, count in uses.items():
-            if count == self._uses[name]:
-                inputs |= self._input_bits[name]
-                demands |= self._demands_on[name]
-        return Route(demands, inputs)
-
-    def _demand(self, leaf: Pattern, wanted: Truth) -> Route:
-        if leaf.bound is None:
-            demand = Demand(leaf.subject, wanted, None, 0, "")
-        else:
-            operator, bound, unit = leaf.bound
-            demand = Demand(leaf.subject, wanted, operator if wanted == MET else _OPPOSITE[operator], bound, unit)
-        bits = inputs = 0
-        for name in leaf.inputs:
-            bits |= self._number(name, demand)
-            inputs |= self._input_bits[name]
-        return Route(bits, inputs)
-
-    def _number(self, name: str, demand: Demand) -> int:
-        if (name, demand) not in self._demands:
-            bit = self._demands[name, demand] = 1 << len(self._demands)
-            self._demands_on[name] |= bit
-            for (other_name, other), other_bit in self._demands.items():
-                if other_name == name and demand.contradicts(other):
-                    self._conflicts[bit] = self._conflicts.get(bit, 0) | other_bit
-                    self._conflicts[other_bit] = self._conflicts.get(other_bit, 0) | bit
-        return self._demands[name, demand]
-
-
-def _reduce(routes: list[Route], private: Route) -> list[Route]:
-    """Drop each route that another one makes needless, seen from outside of what is private to them."""
-    kept: list[tuple[int, int, Route]] = []
-    for route in sorted(routes, key=lambda r: r.inputs.bit_count()):
-        demands, own = route.demands & ~private.demands, (route.inputs & private.inputs).bit_count()
-        if not any(d & demands == d and o <= own for d, o, _ in kept):
-            kept.append((demands, own, route))
-    return [route for _, _, route in kept]
-
-
-def _uses(patterns: Iterable[Pattern]) -> Iterator[str]:
-    for pattern in patterns:
-        yield from pattern.inputs
-        yield from _uses(pattern.of)

@@ -91,7 +91,7 @@ Agent = Literal[
 class VasoactiveInfusion(Part):
     """One vasoactive infusion at its rate."""
 
-    agent: Agent
+    agent: Agent = Field(description="The drug")
     rate: float | None = Field(
         default=None, description="ug/kg/min, but vasopressin units/kg/min; null = running, rate unknown"
     )
@@ -231,7 +231,7 @@ class Presentation(Part):
     )
 
     age_years: float = Field(description="Age, years (0.5 = six months)")
-    sex: Literal["male", "female"] | None = None
+    sex: Literal["male", "female"] | None = Field(default=None, description="Sex, for limits that differ by it")
     weight_kg: float | None = Field(default=None, description="Weight, kg")
     height_cm: float | None = Field(default=None, description="Height, cm")
     hospitalized: Fact = Field(default=None, description="The illness needs or needed a stay in hospital")
@@ -246,15 +246,19 @@ class Presentation(Part):
     microbial_cause: Fact = Field(
         default=None, description="Another microbial cause: sepsis, staphylococcal or streptococcal shock, enterovirus"
     )
-    fever: Fever | None = None
-    kawasaki_signs: KawasakiSigns | None = None
-    echocardiogram: Echocardiogram | None = None
-    hemodynamics: Hemodynamics | None = None
-    organ_involvement: OrganInvolvement | None = None
-    symptoms: Symptoms | None = None
-    stated_results: StatedResults | None = None
-    hemophagocytic: Hemophagocytic | None = None
-    sars_cov_2: SarsCov2 | None = None
+    fever: Fever | None = Field(default=None, description="Fever as measured or reported")
+    kawasaki_signs: KawasakiSigns | None = Field(
+        default=None, description="The five principal features of Kawasaki disease"
+    )
+    echocardiogram: Echocardiogram | None = Field(default=None, description="The first echocardiogram")
+    hemodynamics: Hemodynamics | None = Field(default=None, description="Blood pressure, fluids, vasoactive support")
+    organ_involvement: OrganInvolvement | None = Field(default=None, description="Organ systems involved, as stated")
+    symptoms: Symptoms | None = Field(default=None, description="Symptoms that single definitions ask for")
+    stated_results: StatedResults | None = Field(
+        default=None, description="Results known only as elevated or low, without a number"
+    )
+    hemophagocytic: Hemophagocytic | None = Field(default=None, description="What the HScore asks for beside the labs")
+    sars_cov_2: SarsCov2 | None = Field(default=None, description="Evidence of SARS-CoV-2 infection or exposure")
     labs: Annotated[tuple[LabMeasurement, ...], Strict(strict=False)] | None = Field(
         default=None, max_length=200, description="Laboratory values"
     )

@@ -70,6 +70,7 @@ class ClinicalTerm:
     def __init__(self, rule: CtcaeTermRule, facts: Mapping[str, FactRule]) -> None:
         self.rule = rule
         self.ways = tuple(_ways(rule))
+        self._gaps = bits(p for p, w in enumerate(self.ways) if w.is_gap)
         self.routes = tuple((tuple(map(parse, r.when)), r) for r in rule.route)
         self.optional = frozenset(rule.optional)
         self.derived = {d.fact: d for d in rule.derived}
@@ -117,18 +118,21 @@ class ClinicalTerm:
         unknown = [q for q in self._open if cells[q.name] is None]
         found: dict[tuple[str, Cell], int] = {}
         possible = fired = 0
+        in_gap = True
         for values in product(*(q.cells for q in unknown)):
             tried = cells | dict(zip((q.name for q in unknown), values, strict=True))
             remaining, holding = self._outcome(tried)
             possible |= remaining
             fired |= holding
+            in_gap = in_gap and bool(holding & self._gaps)
             for question, value in zip(unknown, values, strict=True):
                 found[question.name, value] = found.get((question.name, value), 0) | remaining
         if decided(possible) is not None:
             return Judged(possible, self._first(fired, lambda w: w.grades == possible))
         matter = {name for (name, _), remaining in found.items() if remaining != possible}
         missing = (n for q in unknown if q.name in matter for n in self._sources(q.name) if cells.get(n) is None)
-        return Judged(possible, gap=self._first(fired, lambda w: w.is_gap), missing=tuple(dict.fromkeys(missing)))
+        gap = self._first(fired, lambda w: w.is_gap) if in_gap else NOTHING
+        return Judged(possible, gap=gap, missing=tuple(dict.fromkeys(missing)))
 
     def _sources(self, name: str) -> tuple[str, ...]:
         difference = self.differences.get(name)

@@ -83,6 +83,7 @@ class Scale:
         self.derived = {d.fact: d for d in map(_derived, term.derived)}
         named = (f.name for b in self.bands for f in b.facts)
         self.facts = tuple(dict.fromkeys(named))
+        self.gaps = bits(p for p, b in enumerate(self.bands) if b.is_gap)
         self.reachable = bits(g for r in rule.band for g in (r.grade,)) | WITHIN_LIMITS
 
     def alternatives(self, grade: int) -> tuple[str, ...]:
@@ -118,14 +119,18 @@ class Scale:
         status = [self._status(band, numbers, facts, view) for band in self.bands]
         unknown = self._unknown(status, facts)
         possible = fired = 0
+        in_gap = True
         for values in product((False, True), repeat=len(unknown)):
             tried = facts | dict(zip(unknown, values, strict=True))
             remaining, holding = self._outcome(status, tried)
             possible |= remaining
             fired |= holding
+            in_gap = in_gap and bool(holding & self.gaps)
         if decided(possible) is not None:
             return Judged(possible, self._fired(possible, fired))
-        return Judged(possible, gap=self._gap(fired), missing=self._missing(numbers, status, unknown))
+        return Judged(
+            possible, gap=self._gap(fired) if in_gap else NOTHING, missing=self._missing(numbers, status, unknown)
+        )
 
     def _fact(self, name: str, numbers: Numbers, stated: Facts, view: _View) -> bool | None:
         value = stated.get(name)

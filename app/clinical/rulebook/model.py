@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, computed_field, model_validator
 
+from app.clinical.rulebook.words import describe
+
 Operator = Literal[">", ">=", "<", "<="]
 Bound = Literal["inclusive", "exclusive"]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]*$", max_length=100)]
@@ -45,7 +47,7 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], bool]]] = {
 class RuleModel(BaseModel):
     """Base of everything in a rule file: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=describe)
 
 
 class Source(RuleModel):
@@ -254,7 +256,7 @@ class Header(RuleModel):
 class RuleRef(BaseModel):
     """Which rule set answered: id, version and the SHA-256 of its file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=describe)
 
     id: str
     version: str
@@ -264,7 +266,7 @@ class RuleRef(BaseModel):
 class SourceRef(BaseModel):
     """A source as an answer cites it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=describe)
 
     title: str
     year: int
