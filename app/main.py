@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import gc
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI
@@ -48,8 +49,21 @@ def routers(rulebook: Rulebook) -> Iterable[APIRouter]:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the service, or raise SettingsError or RulebookError with a public message."""
     settings = settings or load_settings()
-    rulebook = load_rulebook(settings.rules_dir)
-    return assemble(settings, rulebook, routers(rulebook))
+    with _no_collection():
+        rulebook = load_rulebook(settings.rules_dir)
+        return assemble(settings, rulebook, routers(rulebook))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector off what is being made to stay: it costs a tenth of a second and finds nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def assemble(settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter]) -> Service:

@@ -111,6 +111,8 @@ def items_of_json(raw: bytes) -> Items:
     """Cut `{"items": [...]}` into its items, unparsed; raises `ProblemError` when it is not of that form."""
     try:
         items = _decode(raw).items
+        if not raw.isascii():
+            raw.decode()  # the items are not looked into, and a body that is not UTF-8 is no JSON
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return [msgspec.json.encode(item) for item in parse(raw, _StrictEnvelope).items]
     if _solid(raw) - sum(map(_solid, items)) != _ENVELOPE + max(len(items) - 1, 0):

@@ -142,8 +142,8 @@ class KawasakiShockSyndrome:
     def _fallen(self, facts: Facts) -> Finding:
         systolic = facts.hemodynamics.systolic_bp_mmhg
         baseline = facts.hemodynamics.baseline_systolic_bp_mmhg
-        if systolic is None or baseline is None:
-            known = {_SYSTOLIC: systolic, _BASELINE: baseline}
+        if systolic is None or not baseline:
+            known = {_SYSTOLIC: systolic, _BASELINE: baseline or None}
             used = {name: value for name, value in known.items() if value is not None}
             return self._fall.unknown(*[name for name in known if name not in used], used=used)
         fall = significant((exact(baseline) - exact(systolic)) * PERCENT / exact(baseline))

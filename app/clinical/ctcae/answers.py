@@ -109,7 +109,8 @@ def canonical(placement: Placement, value: float | None) -> Value:
     unit, code = placement.unit, placement.analyte.canonical.code
     if unit is None or value is None:
         return Value(None, code, None)
-    number = float(unit.to_canonical(value))
+    same_size = unit.multiply == unit.divide
+    number = at_15_digits(value) if same_size else float(unit.to_canonical(value))
     plainly = unit is placement.analyte.canonical and not placement.is_converted
     return Value(number, code, None if plainly else _conversion(placement, unit, value, number))
 

@@ -30,10 +30,11 @@ class Belief:
         if self.unit is None:
             return ordinary, np.zeros(len(self.value), np.bool_)
         usual = self._within(self.value, self.unit, self.analyte.tiers.usual)
-        ordinary &= usual | self._within(self.value, self.unit, self.analyte.tiers.plausible)
+        unusual = self._beyond(self.value, self.unit, self.analyte.tiers.usual)
+        ordinary &= usual | (unusual & self._within(self.value, self.unit, self.analyte.tiers.plausible))
         ordinary &= self._believable(self.unit)
         ordinary &= ~self._slips(self.unit)
-        return ordinary, ~usual
+        return ordinary, unusual
 
     def _in_order(self) -> Mask:
         ordinary = self.value >= 0
@@ -55,11 +56,18 @@ class Belief:
 
     @staticmethod
     def _within(column: Floats, unit: Unit, span: Interval) -> Mask:
-        """Say which numbers lie inside a range, with a hair's breadth to spare or exactly at its end."""
+        """Say which numbers lie inside a range for certain: with a hair's breadth to spare, or sent as its very end."""
         number, low, high = _canonical(column, unit), float(span.low), float(span.high)
-        above = (number > low * (1 + NEAR)) | (number == low)
-        below = (number < high * (1 - NEAR)) | (number == high)
-        found: Mask = above & below
+        found: Mask = (number > low * (1 + NEAR)) & (number < high * (1 - NEAR))
+        if unit.multiply == unit.divide:
+            found |= (number == low) | (number == high)
+        return found
+
+    @staticmethod
+    def _beyond(column: Floats, unit: Unit, span: Interval) -> Mask:
+        """Say which numbers lie outside a range for certain."""
+        number, low, high = _canonical(column, unit), float(span.low), float(span.high)
+        found: Mask = (number < low * (1 - NEAR)) | (number > high * (1 + NEAR))
         return found
 
     def _slips(self, unit: Unit) -> Mask:
