@@ -44,11 +44,6 @@ class Pattern:
         self.at_least = 0
         self.of: tuple[Pattern, ...] = ()
 
-    @property
-    def inputs(self) -> Names:
-        """Return the inputs it depends on, in the order of its leaves."""
-        return tuple(self.uses)
-
 
 def lacking(inputs: Names, subject: str, bound: Bound | None = None) -> Pattern:
     """Make the pattern of an unknown criterion; with a bound, what is asked of its input can be compared."""

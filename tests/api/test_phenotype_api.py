@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.api import item_batch
+from app.api import fast_json, item_batch
 from app.api.fast_json import encode
 
 ONE, MANY = "/v1/phenotype", "/v1/phenotype/batch"
@@ -193,7 +193,7 @@ def test_more_children_than_are_answered_at_a_time(client, monkeypatch):
     [
         b'{\n "items" :\t[ {"age_years": 8.5} ,\r\n {"age_years": 9.5} ] }\n',
         b'{"\\u0069tems": [{"age_years": 8.5}]}',
-        '{"items": [{"age_years": 8.5}]}'.encode(),
+        b'{"items": [{"age_years": 8.5}]}',
     ],
 )
 def test_white_space_and_escapes_around_the_items_are_fine(client, body):
@@ -234,3 +234,10 @@ def test_the_values_sent_are_not_repeated_in_a_problem(client):
 def test_the_fast_writer_refuses_what_it_does_not_know():
     with pytest.raises(TypeError, match="complex cannot be written"):
         encode(1j)
+
+
+def test_the_fast_writer_keeps_only_so_many_rule_sets(client, example, monkeypatch):
+    monkeypatch.setattr(fast_json, "_KEPT", 0)
+    monkeypatch.setattr(fast_json, "_raw", {})
+    assert client.post(ONE, json=example).json()["rules"]["id"] == "misc-phenotype-2023"
+    assert fast_json._raw == {}

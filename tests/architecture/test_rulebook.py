@@ -1,7 +1,8 @@
 """Every number of every built-in rule file has a unit, a source that can be found, a date, and cases in tests/spec.
 
 A case names the row that it is about in `rule`, as "rule_set/row" (one, or a list), in a TOML table or in the column
-`rule` of a CSV table. A CSV table that is about one row as a whole is listed in WHOLE_TABLES.
+`rule` of a CSV table. A CSV table that is about one row as a whole is listed in WHOLE_TABLES. The tables of CTCAE name
+versions and term instead; their cases with an age are those of the bound between children and adults.
 """
 
 import csv
@@ -32,6 +33,7 @@ WHOLE_TABLES = {
 
 
 def _named():
+    """Yield every row of the rulebook that a case names as its rule."""
     for path in SPEC.glob("*.toml"):
         for case in tomllib.loads(path.read_text(encoding="utf-8")).get("case", []):
             rule = case.get("rule", [])
@@ -42,7 +44,18 @@ def _named():
         yield from WHOLE_TABLES.get(path.name, ())
 
 
+def _graded():
+    """Yield every CTCAE term of every version with a case; one with an age is a case of the children's bound too."""
+    for path in SPEC.glob("ctcae_*.csv"):
+        for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+            for version in row["versions"].split():
+                yield f"ctcae-{version}/{row['term']}"
+                if "age_years=" in row["stated"]:
+                    yield f"ctcae-{version}/pediatric_below_years"
+
+
 NAMED = set(_named())
+GRADED = set(_graded())
 
 
 @pytest.mark.parametrize(("rules", "row"), ROWS)
@@ -66,7 +79,9 @@ def test_a_source_can_be_found_or_says_why_not(source):
 
 @pytest.mark.parametrize(("rules", "row"), ROWS)
 def test_a_number_has_cases(rules, row):
-    assert {f"{rules.id}/{row.id}", f"{rules.id}/*"} & NAMED, "no case in tests/spec names this row as its rule"
+    assert {f"{rules.id}/{row.id}", f"{rules.id}/*"} & (NAMED | GRADED), (
+        "no case in tests/spec names this row as its rule"
+    )
 
 
 def test_cases_name_rows_that_exist():
@@ -79,6 +94,11 @@ def test_cases_name_rows_that_exist():
 def test_every_analyte_has_cases():
     cases = csv.DictReader((SPEC / "quantities_conversions.csv").read_text(encoding="utf-8").splitlines())
     assert {a.slug for a in RULEBOOK["quantities"].content.analyte} - {c["analyte"] for c in cases} == set()
+
+
+@pytest.mark.parametrize("rules", RULEBOOK.of_topic("ctcae"), ids=lambda r: r.id)
+def test_every_ctcae_term_has_cases(rules):
+    assert {f"{rules.id}/{t.slug}" for t in rules.content.term} - GRADED == set()
 
 
 @pytest.mark.parametrize("rules", RULEBOOK.all(), ids=lambda r: r.id)

@@ -88,6 +88,8 @@ def test_findings_made_by_hand_can_be_combined():
     assert both(known, unknown).missing == ("b.input",)
     assert both(known, unknown).pattern is both(known, unknown).pattern
     assert pattern_of(whole).missing == ("b.input",)
+    assert both(Finding("d", "D", MET), RASH.stated(None)).pattern is both(RASH.stated(True), RASH.stated(None)).pattern
+    assert both(Finding("e", "E", MET), RASH.stated(None)).missing == ("signs.rash",)
 
 
 def test_a_reference_keeps_what_is_missing_but_not_the_parts():

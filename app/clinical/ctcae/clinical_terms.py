@@ -76,7 +76,7 @@ class ClinicalTerm:
         self.derived = {d.fact: d for d in rule.derived}
         self.differences = {d.fact: d for d in rule.difference}
         asked = dict.fromkeys(_asked(rule))
-        self.questions = tuple(_question(n, facts.get(n), self._conditions()) for n in asked if n not in self.derived)
+        self.questions = tuple(self._question(n, facts) for n in asked if n not in self.derived)
         sources = (n for d in rule.difference for n in (d.minuend, d.subtrahend))
         stated = (n for n in asked if n not in self.derived and n not in self.differences)
         self.facts = tuple(dict.fromkeys((*stated, *sources)))
@@ -103,6 +103,19 @@ class ClinicalTerm:
         cells = {q.name: q.cell(self._value(q.name, stated)) for q in self.questions}
         places = (i for i, (when, _) in enumerate(self.routes) if all(self._holds(c, cells) for c in when))
         return next(places, NOTHING)
+
+    def _question(self, name: str, facts: Mapping[str, FactRule]) -> Question:
+        fact = facts.get(name)
+        if fact is None and name not in self.differences:
+            raise ValueError(f"fact {name!r} is not among the file's facts")
+        if fact is not None and fact.kind == "boolean":
+            return Question(name, _YES_OR_NO, ())
+        if fact is not None and fact.kind == "choice":
+            return Question(name, fact.values, ())
+        conditions = (c for c in self._conditions() if isinstance(c, Comparison))
+        points = sorted({c.offset for c in conditions if c.left == name})
+        ends = (None, None) if fact is None else (fact.low, fact.high)
+        return Question(name, tuple(_stretches(points, *ends)), tuple(points))
 
     def _value(self, name: str, stated: Mapping[str, Stated]) -> Stated:
         difference = self.differences.get(name)
@@ -208,17 +221,6 @@ def _asked(rule: CtcaeTermRule) -> Iterator[str]:
 
 def _name(condition: Condition) -> str:
     return condition.left if isinstance(condition, Comparison) else condition.name
-
-
-def _question(name: str, fact: FactRule | None, conditions: Iterable[Condition]) -> Question:
-    if fact is not None and fact.kind == "boolean":
-        return Question(name, _YES_OR_NO, ())
-    if fact is not None and fact.kind == "choice":
-        return Question(name, fact.values, ())
-    points = sorted({c.offset for c in conditions if isinstance(c, Comparison) and c.left == name})
-    low = None if fact is None else fact.low
-    high = None if fact is None else fact.high
-    return Question(name, tuple(_stretches(points, low, high)), tuple(points))
 
 
 def _stretches(points: Sequence[Decimal], low: Decimal | None, high: Decimal | None) -> Iterator[Decimal]:

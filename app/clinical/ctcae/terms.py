@@ -57,8 +57,8 @@ class Version:
         self.by_analyte = self._by_analyte()
         self.laboratory_facts = frozenset(self._laboratory_facts())
         self.provenance = rules.provenance()
-        self._by_name = self._names()
         self._refuse_unknown_targets()
+        self._by_name = self._names()
 
     def find(self, name: str, pointer: str = "/term", *, suggest: bool = True) -> Found:
         """Return what a slug, an official name (in any case) or a MedDRA code stands for.
@@ -76,13 +76,9 @@ class Version:
         try:
             if rule.kind == "laboratory":
                 return LaboratoryTerm(rule, quantities.analytes, self.rules.file)
-            term = ClinicalTerm(rule, self.facts)
+            return ClinicalTerm(rule, self.facts)
         except ValueError as error:
             raise RulebookError(f"{where}: {error}") from error
-        unknown = [n for n in term.facts if n not in self.facts]
-        if unknown:
-            raise RulebookError(f"{where}: fact {unknown[0]!r} is not among the file's facts")
-        return term
 
     def _names(self) -> dict[str, Found]:
         """Index every name; a MedDRA code that two terms share is the first one's."""
