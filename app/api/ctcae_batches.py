@@ -30,6 +30,8 @@ _RECORDS_AT_ONCE: Final = 8_000
 _BYTES_AT_ONCE: Final = 1_000_000
 _EMPTY: Final = InputError("", "batch_empty", "The batch is empty; send at least one record.")
 _THREADS: Final = 2
+_NOT_SENT: Final = msgspec.Raw(b"")
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -37,7 +39,7 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
     version: str | msgspec.UnsetType | None = msgspec.UNSET
     override_plausibility: bool | msgspec.UnsetType = msgspec.UNSET
-    records: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    records: msgspec.Raw = _NOT_SENT
     columns: dict[str, msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -92,13 +94,11 @@ class Batches:
         named = None if envelope.version is msgspec.UNSET else envelope.version
         batch = self._batch(request, named, override=envelope.override_plausibility is True, is_strict=True)
         most = context_of(request.scope).limits.batch_items
-        if envelope.columns:
+        if isinstance(envelope.columns, dict):
             sent = envelope.columns
             check_json_bulk(raw, _members(envelope) + len(sent))
             return answer_columns(self._grader, batch.version, sent, override=batch.override, most=most)
-        records = b"" if envelope.records is msgspec.UNSET else bytes(envelope.records)
-        items = _items(records, "/records", most)
-        return self._as_json(items, batch)
+        return self._as_json(_items(envelope.records, "/records", most), batch)
 
     def _lines(self, raw: bytes, request: Request, version: str | None) -> Iterator[bytes]:
         most = context_of(request.scope).limits.batch_items
@@ -142,25 +142,25 @@ def _lines_of(lines: BytesIO) -> list[bytes]:
 def _envelope(raw: bytes) -> _Envelope:
     """Decode a batch's outer object, or say what is wrong with it."""
     try:
+        if not raw.isascii():
+            raw.decode()
         found = _decode_envelope(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         explain(raw)
         parse(raw, _BatchModel)
         raise refused((InputError("", "value_invalid", "The batch is not acceptable."),)) from None
-    sent = [
-        name for name in ("records", "columns") if getattr(found, name) not in (msgspec.UNSET, msgspec.Raw(b"null"))
-    ]
-    if len(sent) != 1:
+    has_records = found.records not in (_NOT_SENT, _NULL)
+    if has_records == isinstance(found.columns, dict):
         message = "Send either records or columns."
         raise refused((InputError("/records", "field_missing", message, ("records", "columns")),))
     return found
 
 
 def _members(envelope: _Envelope) -> int:
-    return sum(1 for v in msgspec.structs.astuple(envelope) if v is not msgspec.UNSET)
+    return sum(1 for v in msgspec.structs.astuple(envelope) if v is not msgspec.UNSET and v != _NOT_SENT)
 
 
-def _items(records: bytes, pointer: str, most: int) -> list[bytes]:
+def _items(records: msgspec.Raw, pointer: str, most: int) -> list[bytes]:
     try:
         items = [bytes(item) for item in _split_list(records)]
     except msgspec.MsgspecError:

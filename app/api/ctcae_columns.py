@@ -26,6 +26,7 @@ PIECE: Final = 64_000
 _LISTED: Final = 20
 _TERM, _UNIT, _VALUE = "term", "unit", "value"
 _NEEDED: Final = (_TERM, _VALUE)
+_ABSENT: Final = msgspec.Raw(b"null")
 _texts = msgspec.json.Decoder(list[str | None])
 _numbers = msgspec.json.Decoder(list[float | None])
 _floats = msgspec.json.Decoder(list[float])
@@ -84,7 +85,7 @@ def _decoded(grader: Grader, sent: Mapping[str, msgspec.Raw], most: int) -> dict
     size = columns[_TERM].size
     _refuse_size(size, most)
     for name, raw in sent.items():
-        if bytes(raw) != b"null" and name != _TERM:
+        if name != _TERM and (name in _NEEDED or raw != _ABSENT):
             columns[name] = _column(name, raw, is_fact=name in facts)
     odd = [name for name, column in columns.items() if column.size != size]
     if odd:

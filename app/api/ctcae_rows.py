@@ -63,7 +63,7 @@ class _Decoder:
         """Decode a list of rows; None when one is no such row, or might hold a key twice."""
         try:
             rows = self._all(joined)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         columns = self._columns(rows)
         kept = sum(len(c) - c.count(UNSET) for c in columns.values())
@@ -81,7 +81,7 @@ class _Decoder:
     def _row(self, item: bytes) -> Any:  # noqa: ANN401  # a struct made at start
         try:
             row = self._one(item)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         fields = msgspec.structs.astuple(row)
         return row if item.count(b":") == len(fields) - fields.count(UNSET) else None
