@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check format openapi readme bench clean
+.PHONY: help install run test coverage check format openapi readme bench clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,11 @@ run: install  ## start the service on 127.0.0.1 (PORT=8000)
 	@if [ -f alembic.ini ]; then $(BIN)/alembic upgrade head; fi
 	exec $(BIN)/defervesce serve --host 127.0.0.1 --port $(PORT)
 
-test: install  ## run all tests, with the branch coverage of app/clinical held at 100 %
-	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+test: install  ## run all tests
+	$(BIN)/pytest -q $(PYTEST_ARGS)
+
+coverage: install  ## branch coverage of app/clinical by the tests that need no HTTP
+	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered tests/spec tests/unit tests/properties tests/oracle
 
 check: install  ## linters, types, house rules, dependencies, drift of openapi.yaml
 	$(BIN)/ruff check .

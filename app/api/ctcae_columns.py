@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.api.messages import step, unknown_field
 from app.api.problems import ProblemError
-from app.api.strict_json import explain
+from app.api.strict_json import check_json
 from app.clinical.ctcae.bulk.columns import Columns, Judgements, judge_columns
 from app.clinical.ctcae.bulk.names import Named, Placed, numbered, place_names
 from app.clinical.ctcae.bulk.truth import UNKNOWN
@@ -188,13 +188,10 @@ def _mended(name: str, raw: msgspec.Raw, fits: Callable[[Any], bool], code: str,
 def _strictly(name: str, raw: bytes) -> list[Any]:
     """Decode a list of anything, or refuse the items that strict JSON does not know, such as 1e400."""
     try:
-        return _anything.decode(raw)
-    except msgspec.MsgspecError:
-        try:
-            explain(raw)
-        except ProblemError as problem:
-            raise RefusedInputError(*problem.errors).under(f"/columns/{name}") if problem.errors else problem from None
-        raise
+        check_json(raw)
+    except ProblemError as problem:
+        raise RefusedInputError(*problem.errors).under(f"/columns/{name}") if problem.errors else problem from None
+    return _anything.decode(raw)
 
 
 def _pieces(raw: bytes, *, has_text: bool = True) -> Iterator[bytes]:

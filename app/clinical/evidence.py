@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
@@ -38,9 +37,9 @@ __all__ = [
 
 Used = bool | float | str | None
 
+_NOTHING_USED: Final[Mapping[str, Used]] = {}
 # A combination remembers the patterns it has seen (a few dozen in practice) and starts afresh past this many.
 _KEPT_PATTERNS: Final = 4096
-_PATTERN: Final = attrgetter("pattern")
 
 
 @dataclass(slots=True)
@@ -246,14 +245,14 @@ class Combination:
     def __call__(self, *of: Finding, note: str | None = None) -> Finding:
         """Combine the Findings; an unknown names the fewest inputs that could decide it."""
         try:
-            pattern = self._known[tuple(map(_PATTERN, of))]
+            pattern = self._known[tuple([f.pattern for f in of])]
         except (AttributeError, KeyError):
             pattern = self._learn(tuple([pattern_of(f) for f in of]))
         finding = Finding(
             self.id,
             self.label,
             pattern.status,
-            {},
+            _NOTHING_USED,
             None,
             self.source,
             pattern.missing,

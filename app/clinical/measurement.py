@@ -28,7 +28,10 @@ class LabMeasurement(BaseModel):
         description='Our name of the analyte ("crp") or its LOINC code ("loinc:1988-5")',
         examples=["crp", "loinc:1988-5"],
     )
-    value: float = Field(description="The result in `unit`; which range is plausible depends on the analyte")
+    value: float | None = Field(
+        default=None,
+        description="The result in `unit`; which range is plausible depends on the analyte; null or absent: unknown",
+    )
     unit: str = Field(
         min_length=1,
         max_length=40,
@@ -83,12 +86,14 @@ class Measured(NamedTuple):
         return None if self.lower_limit is None else self.value < self.lower_limit
 
 
-def measured(analyte: Analyte, unit: Unit, lab: LabMeasurement, pointer: str, *, override: bool) -> Measured:
+def measured(  # noqa: PLR0913 - a result, what names it, and how to judge it
+    analyte: Analyte, unit: Unit, lab: LabMeasurement, sent: float, pointer: str, *, override: bool
+) -> Measured:
     """Convert a result whose analyte and unit are known, and judge its three numbers.
 
     Raises `RefusedInputError` with every number at fault: `out_of_range`, `implausible`, `limits_reversed`.
     """
-    value = unit.to_canonical(lab.value)
+    value = unit.to_canonical(sent)
     lower = None if lab.lower_limit is None else unit.to_canonical(lab.lower_limit)
     upper = None if lab.upper_limit is None else unit.to_canonical(lab.upper_limit)
     judgement = analyte.tiers.judge(value, f"{pointer}/value", override=override, shown=unit.tiers)
@@ -102,10 +107,8 @@ def measured(analyte: Analyte, unit: Unit, lab: LabMeasurement, pointer: str, *,
         cautions = NO_CAUTIONS
     if analyte.cautions:
         cautions += _slips(analyte, {"value": value, "lower_limit": lower, "upper_limit": upper})
-    conversion = None if unit is analyte.canonical else _conversion(analyte, unit, lab.value, value)
-    return Measured(
-        analyte.slug, value, analyte.canonical.code, lower, upper, lab.value, unit.code, conversion, cautions
-    )
+    conversion = None if unit is analyte.canonical else _conversion(analyte, unit, sent, value)
+    return Measured(analyte.slug, value, analyte.canonical.code, lower, upper, sent, unit.code, conversion, cautions)
 
 
 def _limits(

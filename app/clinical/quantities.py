@@ -68,12 +68,18 @@ class Quantities:
     def measure(self, lab: LabMeasurement, pointer: str, *, override_plausibility: bool = False) -> Measured:
         """Bring one result to its canonical unit; `pointer` is the entry's ("/labs/0", or "" for the body itself).
 
-        Raises `RefusedInputError`: `analyte_unknown`, `analyte_ambiguous`, `unit_unknown`, or every number at fault as
-        `out_of_range`, `implausible` or `limits_reversed`.
+        Raises `RefusedInputError`: `analyte_unknown`, `analyte_ambiguous`, `unit_unknown`, `field_missing` (no value), or
+        every number at fault as `out_of_range`, `implausible` or `limits_reversed`.
         """
+        analyte, unit = self._name(lab, pointer)
+        if lab.value is None:
+            raise RefusedInputError(InputError(f"{pointer}/value", "field_missing", "A value is needed here."))
+        return measured(analyte, unit, lab, lab.value, pointer, override=override_plausibility)
+
+    def _name(self, lab: LabMeasurement, pointer: str) -> tuple[Analyte, Unit]:
+        """Find analyte and unit of a result, or refuse the name that is not known."""
         analyte = self._by_name.get(lab.analyte) or self.analyte(lab.analyte, f"{pointer}/analyte")
-        unit = analyte.find_unit(lab.unit) or self.unit(analyte, lab.unit, f"{pointer}/unit")
-        return measured(analyte, unit, lab, pointer, override=override_plausibility)
+        return analyte, analyte.find_unit(lab.unit) or self.unit(analyte, lab.unit, f"{pointer}/unit")
 
     def measure_all(
         self, labs: Sequence[LabMeasurement], *, override: bool = False, pointer: str = "/labs"
@@ -87,6 +93,9 @@ class Quantities:
         errors: list[InputError] = []
         for index, lab in enumerate(labs):
             try:
+                if lab.value is None:
+                    self._name(lab, f"{pointer}/{index}")  # pending: unknown, but its names must still be right
+                    continue
                 result = self.measure(lab, f"{pointer}/{index}", override_plausibility=override)
             except RefusedInputError as refusal:
                 errors += refusal.errors

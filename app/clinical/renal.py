@@ -26,6 +26,7 @@ class BedsideSchwartz:
         self.rules = rulebook["bedside-schwartz-2009"]
         self._factor = self.rules.number("factor")
         self._ages = self.rules.range("age")
+        self._lacking = Caution(code="renal_function_not_estimated", message=self.rules.text("inputs_missing"))
         self._outside = Caution(code="renal_function_not_estimated", message=self.rules.text("outside_age"))
 
     def __call__(self, age_years: float | None, height_cm: float | None, creatinine_mg_dl: float | None) -> Renal:
@@ -37,7 +38,9 @@ class BedsideSchwartz:
             return Renal(None, (), self._outside, None)
         if age_years is None or height_cm is None or creatinine_mg_dl is None:
             sent = {"age_years": age_years, "height_cm": height_cm, "creatinine_mg_dl": creatinine_mg_dl}
-            return Renal(None, tuple(name for name, value in sent.items() if value is None), None, None)
+            # A creatinine that nobody could turn into an estimate must not pass for one that was found harmless.
+            caution = None if creatinine_mg_dl is None else self._lacking
+            return Renal(None, tuple(name for name, value in sent.items() if value is None), caution, None)
         return self._estimate(exact(height_cm), exact(creatinine_mg_dl))
 
     def _estimate(self, height: Decimal, creatinine: Decimal) -> Renal:

@@ -315,7 +315,7 @@ class TestRecords:
         assert [a["result"]["missing"] for a in answers] == [["value", "unit"]] * 2
 
     def test_many_records_go_in_pieces(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ctcae, "_RECORDS_AT_ONCE", 2)
+        monkeypatch.setattr(ctcae_batches, "_RECORDS_AT_ONCE", 2)
         monkeypatch.setattr(ctcae, "_BYTES_AT_ONCE", 100)
         results = batch(client, {"records": [ANC] * 5}).json()["results"]
         assert [r["index"] for r in results] == list(range(5))

@@ -19,7 +19,23 @@ def cautions_of(amounts: Iterable[Amount], protocol: Protocol, standing: Standin
         found.append(_ROUNDS_TO_NOTHING)
     if any(protocol.notable_rounding.is_met(abs(a.rounding_percent)) for a in given):
         found.append(_notable_rounding(protocol))
+    if any(_rounds_above_ceiling(a, protocol) for a in given):
+        found.append(_rounded_above_ceiling(protocol))
     return tuple(found)
+
+
+def _rounds_above_ceiling(amount: Amount, protocol: Protocol) -> bool:
+    given = amount.effective * amount.rounded_per_dose / amount.per_dose
+    return amount.effective <= protocol.ceiling < given
+
+
+def _rounded_above_ceiling(protocol: Protocol) -> Caution:
+    limit, step = said(protocol.ceiling), said(protocol.rounding_step)
+    text = (
+        f"Rounded to {step} mg, a dose comes out above the ceiling of {limit} mg/kg/day: see rounding_percent, and"
+        " round down where that matters."
+    )
+    return Caution(code="rounded_above_ceiling", message=text)
 
 
 _ROUNDS_TO_NOTHING: Final = Caution(

@@ -167,10 +167,10 @@ def _judge_egfr(rule: EgfrRule, renal: Renal) -> Finding:
         egfr = significant(renal.egfr)
         status: Truth = MET if rule.threshold.is_met(egfr) else NOT_MET
         return criterion.finding(status, {_EGFR: shown(egfr)})
-    if renal.caution is None:
+    if renal.missing:
         return criterion.unknown(*renal.missing)
     # The estimate does not hold at this age, and no input would change that: nothing is missing.
-    note = renal.caution.message
+    note = renal.caution.message if renal.caution else None
     return Finding(criterion.id, criterion.label, UNKNOWN, {}, criterion.threshold, criterion.source, note=note)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
 from app.clinical.evidence import MET, UNKNOWN, Combination, Criterion, Finding, ThresholdRef, Truth, Used, pattern_of
@@ -14,7 +13,6 @@ from app.clinical.warning import Caution
 Plain = Literal["any", "all", "not", "first_known"]
 # Patterns hold no value of any patient; past this many a combination starts afresh.
 KEPT_SHAPES: Final = 4096
-_PATTERN: Final = attrgetter("pattern")
 
 
 class Shape(NamedTuple):
@@ -35,17 +33,20 @@ class Compact:
     def __call__(self, *of: Finding) -> Finding:
         """Combine the Findings as `Combination` does, and show the deciding inputs."""
         try:
-            shape = self._shapes[tuple(map(_PATTERN, of))]
+            shape = self._shapes[tuple([f.pattern for f in of])]
         except (AttributeError, KeyError):
             shape = self._shape(of)
         deciding = shape.deciding
         if len(deciding) == 1:
             part = of[deciding[0]]
-            used, threshold = part.used, part.threshold
-        else:
-            chosen = [of[i] for i in deciding if of[i].used]
-            used = {name: value for f in chosen for name, value in f.used.items()}
-            threshold = next((f.threshold for f in chosen if f.threshold), None)
+            return self._finding(shape.pattern, part.used, part.threshold) if part.used else shape.blank
+        used: dict[str, Used] = {}
+        threshold = None
+        for place in deciding:
+            part = of[place]
+            if part.used:
+                used |= part.used
+                threshold = threshold or part.threshold
         return self._finding(shape.pattern, used, threshold) if used else shape.blank
 
     def _finding(self, pattern: Pattern, used: Mapping[str, Used], threshold: ThresholdRef | None) -> Finding:

@@ -100,10 +100,15 @@ class Version:
         if rule is not None:
             message = f"Version {self.version} has no term {rule.name}. {rule.text}"
             raise RefusedInputError(InputError(pointer, "term_not_in_version", message, rule.by))
-        near = tuple(get_close_matches(slug, {*self.terms, *self.listed})) if suggest else ()
+        near = self._near(slug) if suggest else ()
         hint = " Did you mean one of those allowed here?" if near else ""
         message = f"This term is not known in version {self.version}.{hint} {HOW_TO_LIST}"
         raise RefusedInputError(InputError(pointer, "term_unknown", message, near))
+
+    def _near(self, slug: str) -> tuple[str, ...]:
+        """Return terms whose analyte is in the name ("alt_increased"), or whose slugs are written alike."""
+        meant = [t.slug for word in slug.split("_") for t in self.by_analyte.get(word, ())]
+        return tuple(dict.fromkeys(meant)) or tuple(get_close_matches(slug, {*self.terms, *self.listed}))
 
     def _by_analyte(self) -> dict[str, tuple[LaboratoryTerm, ...]]:
         found: dict[str, list[LaboratoryTerm]] = {}
