@@ -10,6 +10,7 @@ from app.clinical.admission import Admission
 from app.clinical.case_definitions import CaseDefinitions, CaseDefinitionsResult
 from app.clinical.coronary import Coronaries, CoronaryAnswer
 from app.clinical.evidence import MET, NOT_MET, UNKNOWN, Finding, Truth
+from app.clinical.facts import Facts
 from app.clinical.kawasaki import Kawasaki, Subtype
 from app.clinical.left_ventricle import LeftVentricle, LeftVentricleAnswer
 from app.clinical.macrophage_activation import MacrophageActivation, MacrophageActivationResult
@@ -102,7 +103,10 @@ class PhenotypeClassifier:
         self._coronaries = Coronaries(rulebook)
         self._definitions = CaseDefinitions(rulebook)
         self._macrophages = MacrophageActivation(rulebook)
-        self._rules = rulebook["misc-phenotype-2023"].provenance(
+        rules = rulebook["misc-phenotype-2023"]
+        self._is_fever = rulebook["cste-cdc-2023"].threshold("fever.temperature").is_met
+        self._no_fever = Caution(code="stated_and_measured_disagree", message=rules.text("disagree.fever"))
+        self._rules = rules.provenance(
             self._kawasaki.rules,
             self._shock.rules,
             self._shock.pals.rules,
@@ -146,6 +150,7 @@ class PhenotypeClassifier:
             conversions=tuple([m.conversion for m in facts.labs.values() if m.conversion is not None]),
             warnings=_each_once(
                 *cautions,
+                *self._fever(facts),
                 *kawasaki.cautions,
                 *shock.cautions,
                 *self._vasoactives.outside_score(facts),
@@ -155,6 +160,13 @@ class PhenotypeClassifier:
             ),
             rules=self._rules,
         )
+
+    def _fever(self, facts: Facts) -> tuple[Caution, ...]:
+        """Warn of a fever that has a duration and no height: neither measured as one nor reported."""
+        fever = facts.fever
+        if not fever.duration_hours or fever.maximum_celsius is None or fever.subjective:
+            return ()
+        return () if self._is_fever(fever.maximum_celsius) else (self._no_fever,)
 
 
 def _each_once(*cautions: Caution) -> tuple[Caution, ...]:

@@ -68,8 +68,8 @@ class Quantities:
     def measure(self, lab: LabMeasurement, pointer: str, *, override_plausibility: bool = False) -> Measured:
         """Bring one result to its canonical unit; `pointer` is the entry's ("/labs/0", or "" for the body itself).
 
-        Raises `RefusedInputError`: `analyte_unknown`, `analyte_ambiguous`, `unit_unknown`, `field_missing` (no value), or
-        every number at fault as `out_of_range`, `implausible` or `limits_reversed`.
+        Raises `RefusedInputError`: `analyte_unknown`, `analyte_ambiguous`, `unit_unknown`, `field_missing`
+        (no value), or every number at fault as `out_of_range`, `implausible` or `limits_reversed`.
         """
         analyte, unit = self._name(lab, pointer)
         if lab.value is None:

@@ -93,6 +93,9 @@ class CardiovascularShock:
         self._stated_support = c.stated(
             "shock.vasoactive.stated", "vasoactive.stated", "hemodynamics.vasoactive_support"
         )
+        self._treated_pressure = Caution(
+            code="pressure_on_vasoactive_support", message=self.rules.text("treated_pressure")
+        )
         self._disagree = {
             key: Caution(code=DISAGREE, message=self.rules.text(f"disagree.{key}"))
             for key in ("hypotension", "fluid_refractory", "vasoactive")
@@ -115,6 +118,8 @@ class CardiovascularShock:
         )
         judged = {"hypotension": hypotension, "fluid_refractory": refractory, "vasoactive": support}
         cautions = tuple([self._disagree[key] for key, finding in judged.items() if disagreement(finding)])
+        if hemodynamics.hypotension is None and hypotension.status == NOT_MET and support.status == MET:
+            cautions += (self._treated_pressure,)
         return ShockJudgement(self._cv_shock(hypotension, refractory, support), hypotension, cautions)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.api import ctcae, ctcae_columns
+from app.api import ctcae, ctcae_batches, ctcae_columns
 from app.api.ctcae_examples import COLUMNS, NDJSON, RECORD, RECORD_EXAMPLES, RECORDS, ColumnsAnswer, RecordsAnswer
 from app.clinical.rulebook import load_rulebook
 from app.main import assemble
@@ -316,7 +316,7 @@ class TestRecords:
 
     def test_many_records_go_in_pieces(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ctcae_batches, "_RECORDS_AT_ONCE", 2)
-        monkeypatch.setattr(ctcae, "_BYTES_AT_ONCE", 100)
+        monkeypatch.setattr(ctcae_batches, "_BYTES_AT_ONCE", 100)
         results = batch(client, {"records": [ANC] * 5}).json()["results"]
         assert [r["index"] for r in results] == list(range(5))
         answers = lines(client, f"{json.dumps(ANC)}\n" * 5).text.splitlines()

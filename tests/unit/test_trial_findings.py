@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from app.clinical.anakinra.dose import DoseRequest, StartingDose
@@ -51,3 +53,36 @@ def test_a_pending_result_is_unknown_and_its_names_must_be_right():
 def test_a_single_result_needs_its_value():
     with pytest.raises(RefusedInputError, match="/value: field_missing"):
         Quantities(RULEBOOK).measure(LabMeasurement(analyte="crp", unit="mg/L"), "")
+
+
+def phenotype(**sent):
+    return PhenotypeClassifier(RULEBOOK).classify(Presentation.model_validate_json(json.dumps({"age_years": 8} | sent)))
+
+
+@pytest.mark.parametrize(
+    ("fever", "warned"),
+    [
+        ({"maximum_celsius": 37.9, "duration_hours": 120}, True),
+        ({"maximum_celsius": 38.0, "duration_hours": 120}, False),
+        ({"maximum_celsius": 37.9, "duration_hours": 120, "subjective": True}, False),
+        ({"duration_hours": 120}, False),
+        ({"maximum_celsius": 37.9, "duration_hours": 0}, False),
+    ],
+)
+def test_a_duration_of_fever_without_fever_is_said(fever, warned):
+    assert ("stated_and_measured_disagree" in codes(phenotype(fever=fever))) == warned
+
+
+@pytest.mark.parametrize(
+    ("hemodynamics", "warned"),
+    [
+        ({"systolic_bp_mmhg": 86}, True),
+        ({"systolic_bp_mmhg": 85}, False),
+        ({"systolic_bp_mmhg": 86, "hypotension": False}, False),
+        ({"systolic_bp_mmhg": 86, "vasoactive_infusions": []}, False),
+    ],
+)
+def test_a_normal_pressure_on_vasoactive_support_is_said(hemodynamics, warned):
+    running = {"vasoactive_infusions": [{"agent": "norepinephrine", "rate": 0.1}]}
+    answer = phenotype(hemodynamics=running | hemodynamics)
+    assert ("pressure_on_vasoactive_support" in codes(answer)) == warned

@@ -107,7 +107,7 @@ class Version:
 
     def _near(self, slug: str) -> tuple[str, ...]:
         """Return terms whose analyte is in the name ("alt_increased"), or whose slugs are written alike."""
-        meant = [t.slug for word in slug.split("_") for t in self.by_analyte.get(word, ())]
+        meant = [t.rule.slug for word in slug.split("_") for t in self.by_analyte.get(word, ())]
         return tuple(dict.fromkeys(meant)) or tuple(get_close_matches(slug, {*self.terms, *self.listed}))
 
     def _by_analyte(self) -> dict[str, tuple[LaboratoryTerm, ...]]:
