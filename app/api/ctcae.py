@@ -69,6 +69,8 @@ def build_router(rulebook: Rulebook) -> APIRouter:
     ) -> TermList:
         """List the terms with class and the grades that exist: all 837 of version 5.0, and of others those graded here.
 
+        Ionized calcium has a slug of its own in each direction; `part_of` names the official term.
+
         MedDRA codes are given for the terms that this service grades; their licence is the MSSO's (see NOTICE).
         """
         catalogue = _of_version(catalogues, version)

@@ -19,6 +19,7 @@ from app.clinical.ctcae.bulk.truth import UNKNOWN
 from app.clinical.ctcae.conditions import NUMBERS
 from app.clinical.ctcae.grades import SETS_OF_GRADES, decided, listed
 from app.clinical.ctcae.grading import Grader
+from app.clinical.ctcae.scales import NOTHING
 from app.clinical.ctcae.terms import Version
 from app.clinical.refusal import InputError, RefusedInputError
 
@@ -104,7 +105,7 @@ def _refuse_size(size: int, most: int) -> None:
 
 def too_many(pointer: str, most: int) -> InputError:
     """Refuse a batch that is too long."""
-    return InputError(pointer, "batch_too_long", f"A batch holds at most {most} items; divide it.", (str(most),))
+    return InputError(pointer, "batch_too_large", f"A batch holds at most {most} items; divide it.", (str(most),))
 
 
 def _missing(name: str) -> InputError:
@@ -289,6 +290,7 @@ def _warnings(graded: Graded) -> dict[str, list[int]]:
         if kind.caution is not None:
             found.setdefault(kind.caution.code, set()).update(np.flatnonzero(placed.kind == number).tolist())
     _add_assumed(found, graded)
+    _add_gaps(found, graded)
     return {
         code: sorted(rows - graded.faults.keys()) for code, rows in sorted(found.items()) if rows - graded.faults.keys()
     }
@@ -301,3 +303,10 @@ def _add_assumed(found: dict[str, set[int]], graded: Graded) -> None:
         rules = graded.placed.placements[place].scale.assumptions
         for number, rule in enumerate(rules):
             found.setdefault(rule.code, set()).update(rows[(places == place) & (which == number)].tolist())
+
+
+def _add_gaps(found: dict[str, set[int]], graded: Graded) -> None:
+    for row, judged in graded.judged.whole.items():
+        if judged.gap != NOTHING:
+            scale = graded.placed.placements[graded.placed.place[row]].scale
+            found.setdefault(scale.bands[judged.gap].code, set()).add(row)

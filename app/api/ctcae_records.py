@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -16,12 +16,13 @@ from app.api.ctcae_columns import fact_names
 from app.api.ctcae_rows import RowDecoder, Rows, numbers, stated_facts, stated_names
 from app.api.ctcae_templates import Pattern, Template, batch_form, template_of, written
 from app.api.messages import of_body
-from app.api.problems import ProblemError, document, refused
+from app.api.problems import ProblemError, document, problem_of_item, refused
 from app.api.strict_json import check_json
 from app.clinical.ctcae.bulk.columns import NOT_JUDGED, Columns, Judgements, Memory, judge_columns
 from app.clinical.ctcae.bulk.names import Placed, numbered, place_names
 from app.clinical.ctcae.conditions import NUMBERS
 from app.clinical.ctcae.grading import Grader
+from app.clinical.ctcae.laboratory_terms import LaboratoryTerm
 from app.clinical.ctcae.models import GradeRecord
 from app.clinical.ctcae.terms import Version
 from app.clinical.refusal import RefusedInputError
@@ -157,12 +158,10 @@ def _numbered_wholes(judged: Judgements, size: int) -> tuple[NDArray[np.int64], 
 
 def _pattern(version: Version, placed: Placed, judged: Judgements, row: int, stated: frozenset[str]) -> Pattern:
     kind = placed.kinds[int(placed.kind[row])]
-    if kind.term is None:
-        raise TypeError("a row with a placement has a term")
-    placement = placed.placements[int(placed.place[row])]
-    return Pattern(version, placement, kind.term, kind, judged.judged(row), stated, bool(judged.unusual[row]))
+    placement, term = placed.placements[int(placed.place[row])], cast("LaboratoryTerm", kind.term)
+    return Pattern(version, placement, term, kind, judged.judged(row), stated, bool(judged.unusual[row]))
 
 
 def _problem(problem: ProblemError, index: int, batch: Batch) -> bytes:
-    told: dict[str, Any] = document(problem, batch.instance, batch.request_id)
+    told: dict[str, Any] = document(problem_of_item(problem), batch.instance, batch.request_id)
     return msgspec.json.encode({"index": index, "status": 422, "problem": told})

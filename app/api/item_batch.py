@@ -18,9 +18,8 @@ from starlette.responses import Response, StreamingResponse
 
 from app.api.body import check_json, parse, read_body, require_media_type
 from app.api.context import RequestContext, context_of
-from app.api.kinds import VALIDATION
 from app.api.media import JSON_TYPE, NDJSON_TYPES, negotiated
-from app.api.problems import Problem, ProblemError, document, problem_of, refused
+from app.api.problems import Problem, ProblemError, document, problem_of_item, refused
 from app.clinical.refusal import InputError, RefusedInputError
 
 ITEMS_AT_A_TIME: Final = 25
@@ -149,11 +148,8 @@ async def _as_json(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _problem(refusal: Exception, context: RequestContext) -> bytes:
-    """Write an item's problem; an item that cannot be read at all is refused like any other."""
-    problem = problem_of(refusal)
-    if problem is None or problem.kind is not VALIDATION:
-        problem = refused([InputError("", "malformed_json", str(getattr(problem, "detail", "")))])
-    return msgspec.json.encode(document(problem, context.path, context.request_id))
+    """Write an item's problem."""
+    return msgspec.json.encode(document(problem_of_item(refusal), context.path, context.request_id))
 
 
 def request_body(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,6 +131,14 @@ def problem_of(exc: Exception) -> ProblemError | None:
     return None
 
 
+def problem_of_item(refusal: Exception) -> ProblemError:
+    """Return the problem of one item of a batch: an item that cannot be read at all is refused like any other."""
+    problem = problem_of(refusal)
+    if problem is None or problem.kind is not VALIDATION:
+        return refused([InputError("", "malformed_json", str(getattr(problem, "detail", "")))])
+    return problem
+
+
 def document(problem: ProblemError, instance: str, request_id: str) -> dict[str, Any]:
     """Write a problem as the object that is sent; the errors past the fiftieth are counted, not listed."""
     kind = problem.kind

@@ -105,7 +105,7 @@ class PhenotypeClassifier:
         self._macrophages = MacrophageActivation(rulebook)
         rules = rulebook["misc-phenotype-2023"]
         self._is_fever = rulebook["cste-cdc-2023"].threshold("fever.temperature").is_met
-        self._no_fever = Caution(code="stated_and_measured_disagree", message=rules.text("disagree.fever"))
+        self._no_fever = Caution(code="fever_duration_without_fever", message=rules.text("disagree.fever"))
         self._rules = rules.provenance(
             self._kawasaki.rules,
             self._shock.rules,

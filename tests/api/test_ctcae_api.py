@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
@@ -156,6 +157,28 @@ class TestColumns:
             "value_unusual": [2, 4],
         }
 
+    def test_gaps_name_their_rows(self, client: TestClient) -> None:
+        columns: dict[str, Any] = {
+            "term": ["hyponatremia"] * 4,
+            "value": [129, 129.5, 130, 124.5],
+            "unit": ["mmol/L"] * 4,
+        }
+        columns |= {"lower_limit": [135] * 4, "symptomatic": [True, True, True, False]}
+        answer = batch(client, {"columns": columns}).json()
+        assert answer["possible_grades"] == [[3], [1, 3], [1], [2, 3]]
+        assert answer["warnings"] == {"gap_in_printed_ranges": [1, 3]}
+
+    def test_a_column_of_nulls(self, client: TestClient) -> None:
+        answer = batch(client, {"columns": {"term": ["anemia"], "value": [None], "unit": ["g/dL"]}}).json()
+        assert (answer["grade"], answer["possible_grades"]) == ([None], [[0, 1, 2, 3, 4]])
+
+    def test_what_no_check_explains_is_refused(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(raw: bytes) -> None:
+            raise msgspec.DecodeError(str(len(raw)))
+
+        monkeypatch.setattr(ctcae_batches, "_decode_envelope", refuse)
+        assert first_error(batch(client, RECORDS))["code"] == "value_invalid"
+
     def test_the_override_holds_for_every_row(self, client: TestClient) -> None:
         body = {"columns": {"term": ["anemia"], "value": [30], "unit": ["g/dL"], "lower_limit": [12]}}
         assert "implausible" in batch(client, body).json()["problems"]["0"]
@@ -167,7 +190,7 @@ class TestColumns:
         size = 40
         columns = {
             "term": ["neutrophil_count_decreased", "anemia, of a kind", None, "Anemia"] * (size // 4),
-            "value": [0.8, 1, -0.03125, 9] * (size // 4),
+            "value": [0.8, 1, -0.03125, 9] * (size // 4 - 1) + [0.8, None, -0.03125, 9],
             "unit": ["10*3/uL", 'a,"b', "", "g/dL"] * (size // 4),
             "lower_limit": [None, 2.5, None, 11] * (size // 4),
             "symptomatic": [None, True, False, True] * (size // 4),
@@ -216,6 +239,7 @@ class TestColumns:
             ({"records": []}, "/records", "batch_empty"),
             ({"records": {}}, "/records", "not_a_list"),
             ('{"columns": {"term": ["anemia"], "value": [1e400]}}', "/columns/value/0", "number_too_large"),
+            (f'{{"columns": {{"term": ["anemia"], "value": [{"9" * 400}]}}}}', "/columns/value/0", "number_too_large"),
             ('{"columns": {"term": ["anemia"], "value": [1], "value": [2]}}', "/columns/value", "duplicate_key"),
             ('{"columns": {"term": ["anemia"], "value": [NaN]}}', "/columns/value/0", "not_finite"),
         ],
@@ -225,15 +249,25 @@ class TestColumns:
         assert response.status_code == 422
         assert (first_error(response)["pointer"], first_error(response)["code"]) == (pointer, code)
 
-    @pytest.mark.parametrize("body", ["", "[1", "{", b'{"columns": {"term": ["\xff"], "value": [1]}}', "[" * 1000])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "",
+            "[1",
+            "{",
+            b'{"columns": {"term": ["\xff"], "value": [1]}}',
+            "[" * 1000,
+            f'{{"columns":{{"term":[{"[" * 70}{"]" * 70}],"value":[1]}}}}',
+        ],
+    )
     def test_malformed(self, client: TestClient, body: str | bytes) -> None:
         assert batch(client, body).status_code == 400
 
     def test_a_batch_that_is_too_long(self, small: TestClient) -> None:
         columns = {"term": ["anemia"] * 4, "value": [9] * 4, "unit": ["g/dL"] * 4}
         for body in ({"columns": columns}, {"records": [ANC] * 4}):
-            assert first_error(batch(small, body))["code"] == "batch_too_long"
-        assert first_error(lines(small, f"{json.dumps(ANC)}\n" * 4))["code"] == "batch_too_long"
+            assert first_error(batch(small, body))["code"] == "batch_too_large"
+        assert first_error(lines(small, f"{json.dumps(ANC)}\n" * 4))["code"] == "batch_too_large"
         assert batch(small, {"records": [ANC] * 3}).status_code == 200
 
 
@@ -267,7 +301,7 @@ class TestRecords:
     def test_blank_lines_are_no_records(self, client: TestClient) -> None:
         answers = lines(client, f"\n \r\n{json.dumps(ANC)}\r\n\n{{\n{json.dumps(ANC)}").text.splitlines()
         assert [json.loads(a)["status"] for a in answers] == [200, 422, 200]
-        assert json.loads(answers[1])["problem"]["status"] == 400
+        assert json.loads(answers[1])["problem"]["status"] == 422
         assert first_error(lines(client, "\n\n"))["code"] == "batch_empty"
 
     def test_versions_of_lines(self, client: TestClient) -> None:
@@ -313,6 +347,14 @@ class TestRecords:
     def test_rows_without_anything_to_judge_in_columns(self, client: TestClient) -> None:
         answers = batch(client, {"records": [{"term": "anemia"}, {"term": "anemia", "value": None}]}).json()["results"]
         assert [a["result"]["missing"] for a in answers] == [["value", "unit"]] * 2
+        answers = batch(client, {"records": [{"term": "anemia", "unit": "g/dL"}]}).json()["results"]
+        assert answers[0]["result"]["missing"] == ["value"]
+
+    def test_every_term_of_an_analyte(self, client: TestClient) -> None:
+        sent = {"analyte": "sodium", "value": 118, "unit": "mmol/L"}
+        answer = batch(client, {"records": [sent]}).json()["results"][0]["result"]
+        assert {r["term"]: r["grade"] for r in answer["results"]} == {"hypernatremia": None, "hyponatremia": 4}
+        assert all(set(r["rules"]) == {"id", "version", "sha256"} for r in answer["results"])
 
     def test_many_records_go_in_pieces(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ctcae_batches, "_RECORDS_AT_ONCE", 2)
@@ -331,8 +373,13 @@ class TestRecords:
 
 class TestTerms:
     def test_all_names_in_pages(self, client: TestClient) -> None:
-        slugs = [t["slug"] for page in pages(client, f"{TERMS}?limit=300") for t in page["items"]]
-        assert len(slugs) == 839
+        terms = [t for page in pages(client, f"{TERMS}?limit=300") for t in page["items"]]
+        slugs = [t["slug"] for t in terms]
+        assert sum(t["part_of"] is None for t in terms) == 837
+        assert {t["slug"]: t["part_of"] for t in terms if t["part_of"]} == {
+            "hypercalcemia_ionized": "hypercalcemia",
+            "hypocalcemia_ionized": "hypocalcemia",
+        }
         assert slugs == sorted(set(slugs))
 
     def test_search(self, client: TestClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from app.clinical.ctcae.bounds import at_15_digits, bound, order
 from app.clinical.ctcae.catalogue import Catalogue
+from app.clinical.ctcae.clinical_terms import ClinicalTerm
 from app.clinical.ctcae.conditions import Choice, Comparison, Flag, parse
+from app.clinical.ctcae.grades import decided, listed
 from app.clinical.ctcae.grading import Grader
 from app.clinical.ctcae.laboratory_terms import LaboratoryTerm
 from app.clinical.ctcae.models import record_model
@@ -20,7 +23,7 @@ from app.clinical.ctcae.terms import Version, Versions, slug_of
 from app.clinical.quantities import Quantities
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook, RulebookError, load_rule_file, load_rulebook
-from app.clinical.rulebook.ctcae_terms import NamesRule
+from app.clinical.rulebook.ctcae_terms import CtcaeTermRule, FactRule, NamesRule
 from app.clinical.rulebook.loader import BUILT_IN
 
 RULEBOOK = load_rulebook()
@@ -194,6 +197,31 @@ class TestClinicalAndListed:
         answer = grade(term=name)
         assert (answer.grade, answer.gradable, answer.possible_grades) == (None, False, ())
         assert "no such term" in answer.reason
+
+    def test_of_an_event_without_facts_anything_is_possible(self) -> None:
+        answer = grade(term="fever")
+        assert (answer.grade, answer.possible_grades) == (None, (0, 1, 2, 3, 4, 5))
+        assert answer.missing == ("temperature_celsius", "hours_above_40")
+        assert grade(term="death_nos").possible_grades == (0, 5)
+
+    def test_a_number_that_decides_bands_and_routes(self) -> None:
+        rule = CtcaeTermRule.model_validate(
+            {
+                "slug": "made_up",
+                "name": "Made up",
+                "soc": "Investigations",
+                "kind": "clinical",
+                "grades": [1, 2],
+                "source": "nowhere",
+                "band": [{"grade": 1, "when": ["share >= 50"]}, {"grade": 2, "when": ["share >= 100"]}],
+                "route": [{"when": ["share < 10"], "to": "other", "text": "Too little."}],
+            }
+        )
+        share = FactRule(name="share", label="Share", kind="number", unit="%", low=Decimal(0), high=Decimal(100))
+        term = ClinicalTerm(rule, {"share": share})
+        assert [decided(term.judge({"share": s}).possible) for s in (0.0, 49.9, 50.0, 99.9, 100.0)] == [0, 0, 1, 1, 2]
+        assert listed(term.judge({"share": None}).possible) == (0, 1, 2)
+        assert [term.route({"share": s}) for s in (9.9, 10.0)] == [0, -1]
 
     def test_foreign_facts_are_refused(self) -> None:
         error = refusal(term="urticaria", body_surface_percent=5.0, stools_over_baseline_per_day=3)
@@ -420,9 +448,11 @@ class TestRuleFiles:
         assert "analyte 'magic'" in self._refused(tmp_path, 'analyte = "alt"', 'analyte = "magic"')
 
     def test_a_replacement_that_is_no_term(self, tmp_path: Path) -> None:
-        assert "is no term of this file" in self._refused(
-            tmp_path, 'by = ["neutrophil_count_decreased"]', 'by = ["gone"]'
-        )
+        for old, new in (
+            ('by = ["neutrophil_count_decreased"]', 'by = ["gone"]'),
+            ('part_of = "hypercalcemia"', 'part_of = "gone"'),
+        ):
+            assert "'gone', which is no term of this file" in self._refused(tmp_path, old, new)
 
     def test_a_fact_that_two_versions_understand_differently(self, tmp_path: Path) -> None:
         message = self._refused(tmp_path, 'label = "The patient takes an anticoagulant"', 'label = "Blood is thin"')

@@ -37,5 +37,7 @@ def test_the_ages_it_holds_for(age, holds):
 )
 def test_what_is_missing_is_named(sent, missing):
     renal = SCHWARTZ(*sent)
-    assert (renal.egfr, renal.caution, renal.working) == (None, None, None)
+    assert (renal.egfr, renal.working) == (None, None)
+    # A creatinine that was sent and could not be judged is said; without one there is nothing to say.
+    assert (renal.caution is not None) == (sent[2] is not None)
     assert renal.missing == missing

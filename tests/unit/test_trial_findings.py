@@ -70,7 +70,7 @@ def phenotype(**sent):
     ],
 )
 def test_a_duration_of_fever_without_fever_is_said(fever, warned):
-    assert ("stated_and_measured_disagree" in codes(phenotype(fever=fever))) == warned
+    assert ("fever_duration_without_fever" in codes(phenotype(fever=fever))) == warned
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def _listed(version: Version, row: ListedName) -> TermSummary:
     return TermSummary(
         slug=row.slug,
         name=row.name,
+        part_of=None,
         soc=row.soc,
         version=version.version,
         grades=row.grades,
@@ -71,6 +72,7 @@ def _graded(version: Version, term: Graded) -> TermSummary:
     return TermSummary(
         slug=rule.slug,
         name=rule.name,
+        part_of=rule.part_of,
         soc=rule.soc,
         version=version.version,
         grades=rule.grades,

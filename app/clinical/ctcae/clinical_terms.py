@@ -33,7 +33,6 @@ _HOLDS: Final[Mapping[Operator, Callable[[Any, Any], bool]]] = {
 }
 _YES_OR_NO: Final = (False, True)
 _KEPT: Final = 4096
-_HALF: Final = Decimal(2)
 
 
 class Way(NamedTuple):
@@ -121,10 +120,12 @@ class ClinicalTerm:
         difference = self.differences.get(name)
         if difference is None:
             return stated.get(name)
-        of, less = stated.get(difference.minuend), stated.get(difference.subtrahend)
-        if of is None or less is None:
-            return None
-        return exact(_number(of)) - exact(_number(less))
+        sent = (stated.get(n) for n in (difference.minuend, difference.subtrahend))
+        match [exact(n) for n in sent if isinstance(n, int | float)]:
+            case [of, less]:
+                return of - less
+            case _:
+                return None
 
     def _judge(self, known: tuple[Cell | None, ...]) -> Judged:
         cells: dict[str, Cell | None] = dict(zip((q.name for q in self.questions), known, strict=True))
@@ -190,12 +191,6 @@ class ClinicalTerm:
             yield from map(parse, (*derived.true_when, *derived.false_when))
 
 
-def _number(value: Stated) -> float | Decimal:
-    if isinstance(value, bool | str) or value is None:
-        raise TypeError("a difference needs two numbers")
-    return value
-
-
 def _ways(rule: CtcaeTermRule) -> Iterator[Way]:
     for band in sorted(rule.band, key=lambda b: b.grade):
         yield _way(bits((band.grade,)), band.when, band_text(band))
@@ -229,6 +224,6 @@ def _stretches(points: Sequence[Decimal], low: Decimal | None, high: Decimal | N
     if low is None or low < first:
         yield first - 1
     yield from points
-    yield from ((a + b) / _HALF for a, b in pairwise(points))
+    yield from ((a + b) / 2 for a, b in pairwise(points))
     if high is None or high > last:
         yield last + 1

@@ -25,12 +25,14 @@ from app.clinical.ctcae.clinical_terms import ClinicalTerm
 from app.clinical.ctcae.laboratory_terms import LaboratoryTerm, Placement
 from app.clinical.ctcae.limits import Limits
 from app.clinical.ctcae.models import AnalyteAnswer, GradeAnswer, GradeRecord
+from app.clinical.ctcae.names import ListedName
 from app.clinical.ctcae.scales import NOTHING, Judged
 from app.clinical.ctcae.terms import PEDIATRIC, Found, Graded, Version, Versions
 from app.clinical.quantities import Quantities
 from app.clinical.reference_limits import ReferenceLimits
 from app.clinical.refusal import InputError, RefusedInputError
 from app.clinical.rulebook import Rulebook
+from app.clinical.rulebook.ctcae_terms import ReplacedRule
 from app.clinical.warning import Caution
 
 _LABORATORY_FIELDS: Final = (
@@ -79,12 +81,12 @@ class Grader:
         return batch
 
     def _by_term(self, version: Version, found: Found, record: GradeRecord) -> GradeAnswer:
-        if found.no_term is not None:
-            return no_term_answer(version, found.no_term)
+        term = found.meant
+        if isinstance(term, ReplacedRule):
+            return no_term_answer(version, term)
         facts = self._stated(record)
-        if found.graded is None:
-            return self._listed(version, found, record, facts)
-        term = found.graded
+        if isinstance(term, ListedName):
+            return self._listed(version, term, record, facts)
         _refuse_grade(record.grade, term.rule.grades)
         warnings = NO_CAUTIONS if found.caution is None else (found.caution,)
         _refuse_foreign(version, term, record, facts)
@@ -114,10 +116,8 @@ class Grader:
         sent = record.model_fields_set & self.facts.keys()
         return {n: v for n in sorted(sent) if (v := getattr(record, n)) is not None}
 
-    def _listed(self, version: Version, found: Found, record: GradeRecord, facts: Mapping[str, Any]) -> GradeAnswer:
-        row = found.listed
-        if row is None:
-            raise TypeError("a name stands for something")
+    @staticmethod
+    def _listed(version: Version, row: ListedName, record: GradeRecord, facts: Mapping[str, Any]) -> GradeAnswer:
         sent = [n for n in _LABORATORY_FIELDS if getattr(record, n) is not None]
         _refuse_fields((*sent, *facts), row.name, ("grade",))
         _refuse_grade(record.grade, row.grades)

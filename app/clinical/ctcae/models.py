@@ -190,6 +190,7 @@ class TermSummary(BaseModel):
 
     slug: str = Field(description="Our name of the term")
     name: str = Field(description="Official name")
+    part_of: str | None = Field(description="Slug of the official term that this is one substance of; null: official")
     soc: str = Field(description="Class (system organ class)")
     version: str = Field(description="CTCAE version")
     grades: tuple[int, ...] = Field(description="The grades that exist")

@@ -30,11 +30,9 @@ Graded: TypeAlias = LaboratoryTerm | ClinicalTerm
 
 
 class Found(NamedTuple):
-    """What a name stands for: a graded term, a name that is only listed, or nothing that CTCAE has a term for."""
+    """What a name stands for: a graded term, a name that is only listed, or something that CTCAE has no term for."""
 
-    graded: Graded | None = None
-    listed: ListedName | None = None
-    no_term: ReplacedRule | None = None
+    meant: Graded | ListedName | ReplacedRule
     caution: Caution | None = None
 
 
@@ -82,16 +80,16 @@ class Version:
 
     def _names(self) -> dict[str, Found]:
         """Index every name; a MedDRA code that two terms share is the first one's."""
-        found = {slug: Found(listed=row) for slug, row in self.listed.items()}
+        found = {slug: Found(row) for slug, row in self.listed.items()}
         for term in reversed(tuple(self.terms.values())):
             found |= {n: Found(term) for n in (slug_of(term.rule.name), term.rule.meddra_code) if n}
         found |= {slug: Found(term) for slug, term in self.terms.items()}
         for name, rule in self.replaced.items():
             if rule.no_term:
-                found.setdefault(name, Found(no_term=rule))
+                found.setdefault(name, Found(rule))
             elif rule.same_meaning:
                 caution = Caution(code="term_replaced", message=rule.text)
-                found.setdefault(name, Found(self.terms[rule.by[0]], caution=caution))
+                found.setdefault(name, Found(self.terms[rule.by[0]], caution))
         return found
 
     def _refuse(self, name: str, pointer: str, *, suggest: bool) -> Found:
@@ -129,12 +127,12 @@ class Version:
         return (named | {PEDIATRIC}) & self.facts.keys() - set(NUMBERS)
 
     def _refuse_unknown_targets(self) -> None:
-        for rule in self.rules.content.replaced:
-            unknown = [slug for slug in rule.by if slug not in self.terms]
-            if unknown:
-                raise RulebookError(
-                    f"{self.rules.file}: replaced {rule.slug!r}: {unknown[0]!r} is no term of this file"
-                )
+        content = self.rules.content
+        named = [(r.slug, slug) for r in content.replaced for slug in r.by]
+        named += [(t.slug, t.part_of) for t in content.term if t.part_of is not None]
+        for slug, target in named:
+            if target not in self.terms:
+                raise RulebookError(f"{self.rules.file}: {slug!r} names {target!r}, which is no term of this file")
 
 
 def _listed(rules: LoadedRuleSet) -> dict[str, ListedName]:

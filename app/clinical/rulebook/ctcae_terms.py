@@ -135,7 +135,7 @@ class StandInRule(RuleModel):
 
 
 class CtcaeTermRule(RuleModel):
-    """One graded term of one CTCAE version.
+    """One graded term of one CTCAE version; `part_of`: not official, one substance of the official term that is named.
 
     `grades` are the grades that exist. `optional` facts are alternatives that count only when they are stated; every
     other fact that a band asks for is unknown until it is stated. `unmet` says what it means when no band is met:
@@ -144,6 +144,7 @@ class CtcaeTermRule(RuleModel):
 
     slug: Slug
     name: str = Field(min_length=1)
+    part_of: Slug | None = None
     meddra_code: str | None = Field(default=None, pattern=r"^[0-9]{8}$")
     soc: str = Field(min_length=1)
     kind: Literal["laboratory", "clinical"]

@@ -41,7 +41,8 @@ Memory = dict[tuple[object, ...], Judged]
 class Judgements(NamedTuple):
     """What was judged, row by row; `refused` and `cautions` hold only the rows that have any.
 
-    `whole` holds judgements with all that is missing, for undecided rows where a memory was given.
+    `whole` holds judgements with all that is missing, for undecided rows: where a memory was given for all of them,
+    else for those in a gap of the printed ranges.
     """
 
     possible: Bits
@@ -69,7 +70,7 @@ class Judgements(NamedTuple):
 def judge_columns(columns: Columns, *, override: bool = False, memory: Memory | None = None) -> Judgements:
     """Judge every row that has a placement, by groups of one placement each.
 
-    With a `memory` (empty at first, then kept between calls) undecided rows are judged with all that is missing.
+    With a `memory` (empty at first, then kept between calls) all undecided rows are judged with all that is missing.
     """
     size = len(columns.place)
     result = Judgements(
@@ -134,11 +135,12 @@ class _Group:
         result.assumption[rows], result.unusual[rows] = assumption[keep], unusual[keep]
         for position in np.flatnonzero(~certain):
             self._one(int(position), result, override=override)
-        if memory is not None:
-            self._remember(scale, np.flatnonzero(certain & ~DECIDED[possible]), result, memory)
+        wanted = certain & ~DECIDED[possible]
+        self._remember(scale, np.flatnonzero(wanted if memory is not None else wanted & scale.gaps), result, memory)
 
-    def _remember(self, scale: ScaleInColumns, positions: Rows, result: Judgements, memory: Memory) -> None:
+    def _remember(self, scale: ScaleInColumns, positions: Rows, result: Judgements, memory: Memory | None) -> None:
         """Judge undecided rows in full: once for each pattern of what holds, what may hold and what is missing."""
+        memory = {} if memory is None else memory
         for position, pattern in zip(positions.tolist(), scale.patterns(positions), strict=True):
             key = (self.placement.scale, scale.signature, *pattern)
             known = memory.get(key)

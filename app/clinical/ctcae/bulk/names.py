@@ -105,10 +105,10 @@ class _Lookup:
         except RefusedInputError as refusal:
             self._searched = True
             return Kind(errors=refusal.errors)
-        if not isinstance(found.graded, LaboratoryTerm):
+        if not isinstance(found.meant, LaboratoryTerm):
             return Kind(errors=(_NOT_IN_COLUMNS,))
         try:
-            placement = self._grader.placement(found.graded, unit, None)
+            placement = self._grader.placement(found.meant, unit, None)
         except RefusedInputError as refusal:
             return Kind(errors=refusal.errors)
-        return Kind(found.graded, placement, found.caution)
+        return Kind(found.meant, placement, found.caution)

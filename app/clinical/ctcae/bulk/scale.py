@@ -70,7 +70,8 @@ class Rows(NamedTuple):
 class ScaleInColumns:
     """One scale over many rows: `scales.Scale.judge`, in columns.
 
-    `near` are the rows in which a comparison is too close for numbers that were converted by plain arithmetic.
+    `near` are the rows in which a comparison is too close for numbers that were converted by plain arithmetic, `gaps`
+    those that may lie where nothing is printed.
     """
 
     def __init__(self, scale: Scale, rows: Rows) -> None:
@@ -80,6 +81,7 @@ class ScaleInColumns:
         self.stated = rows.facts
         self.size = rows.size
         self.near: Mask = np.zeros(self.size, np.bool_)
+        self.gaps: Mask = np.zeros(self.size, np.bool_)
         self._right: dict[tuple[int, int | None, float, float], Floats | float | None] = {}
 
     def judge(self) -> tuple[Bits, Places, Places]:
@@ -96,6 +98,7 @@ class ScaleInColumns:
             part = ScaleInColumns(self.scale, self.rows.part(rows))
             assumed, fired = part._judge(_VIEWS[rule.kind])
             self.near[rows] |= part.near
+            self.gaps[rows] |= part.gaps
             taken = GRADE[assumed] >= rule.minimum_grade
             rows = rows[taken]
             possible[rows], band[rows], assumption[rows] = assumed[taken], fired[taken], place
@@ -178,6 +181,7 @@ class ScaleInColumns:
             holds = truth.holds if allowed is True else truth.holds & allowed
             if band.is_gap:
                 gap = added(gap, holds, band.grades)
+                self.gaps |= holds
             else:
                 met |= holds.view(np.uint8) * np.uint8(band.grades)
                 holding.append((place, band.grades, holds))

@@ -1,0 +1,14 @@
+"""What holds for all tests: how hypothesis draws its examples."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# How fast examples are made says something of the machine, and how many are thrown away something of the strategy:
+# neither says that the code is wrong. In CI the examples are the same at every run; elsewhere new ones are tried.
+_MACHINE = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+settings.register_profile("anywhere", deadline=None, suppress_health_check=_MACHINE)
+settings.register_profile("ci", parent=settings.get_profile("anywhere"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "anywhere")
