@@ -100,5 +100,5 @@ def _in_process(size: int) -> Callable[[], object]:
 
 def _posting(port: int, body: bytes, content_type: str) -> Callable[[], object]:
     address = f"http://127.0.0.1:{port}/v1/ctcae/grade/batch"
-    request = urllib.request.Request(address, body, {"Content-Type": content_type})  # noqa: S310  # our own server
+    request = urllib.request.Request(address, body, {"Content-Type": content_type})  # our own server
     return lambda: urllib.request.urlopen(request, timeout=120).read()  # noqa: S310  # as above
