@@ -71,6 +71,7 @@ WORDS: Final[dict[str, str]] = {
     "below": "It applies below this value",
     "operator": "On which side of the value the criterion is met",
     "optional": "Facts that count only when they are stated",
+    "part_of": "The official term of which it is a part",
     "plausible": "The range outside of which a value is refused unless overridden",
     "points": "Points of a score",
     "possible": "The range outside of which a value is refused",
