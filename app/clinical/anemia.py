@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal, Protocol
 
 from app.clinical.criteria import Criteria
-from app.clinical.evidence import Criterion, Finding, disagreement
+from app.clinical.evidence import Criterion, Finding, disagree
 from app.clinical.facts import Facts
 from app.clinical.rulebook import LoadedRuleSet
 from app.clinical.warning import Caution
@@ -14,6 +15,7 @@ from app.clinical.warning import Caution
 Sex = Literal["male", "female"]
 _HEMOGLOBIN: Final = "labs.hemoglobin"
 _REFERENCE: Final = "kd.supplemental.anemia.reference"
+_KEPT_AGES: Final = 1024
 _UNIT: Final = "g/dL"
 
 
@@ -29,11 +31,11 @@ class AnemiaForAge:
 
     def __init__(self, rules: LoadedRuleSet, hemoglobin_limit: HemoglobinLimit) -> None:
         self._criteria = c = Criteria(rules)
-        self._limit = hemoglobin_limit
-        self._anemia = c.combined("kd.supplemental.anemia", "anemia", "first_known")
+        self._limit = lru_cache(maxsize=_KEPT_AGES)(hemoglobin_limit)
+        self._anemia = c.compact("kd.supplemental.anemia", "anemia", "first_known")
         self._own = c.beyond_limit("kd.supplemental.anemia.laboratory", "anemia.laboratory", "hemoglobin", "lower")
-        self._by_sex = c.combined(_REFERENCE, "anemia.reference", "any")
-        self._higher_limit = c.combined("kd.supplemental.anemia.sex", "anemia.sex", "all")
+        self._by_sex = c.compact(_REFERENCE, "anemia.reference", "any")
+        self._higher_limit = c.compact("kd.supplemental.anemia.sex", "anemia.sex", "all")
         self._higher_sex = c.stated("kd.supplemental.anemia.sex.higher", "anemia.sex.higher", "sex")
         self._disagree = Caution(code="anemia_limits_disagree", message=rules.text("caution.limits"))
         self._references: dict[tuple[str, Decimal], Criterion] = {}
@@ -43,10 +45,9 @@ class AnemiaForAge:
         own, reference = self._own.judge(facts), self._reference(facts)
         if reference is None:
             return self._anemia(own)
-        anemia = self._anemia(own, reference)
-        if disagreement(anemia):
+        if disagree(own, reference):
             cautions.append(self._disagree)
-        return anemia
+        return self._anemia(own, reference)
 
     def _reference(self, facts: Facts) -> Finding | None:
         age, sex = facts.age_years, facts.request.sex

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from app.clinical.compact import Compact, Plain
 from app.clinical.evidence import Combination, Combine, Criterion
 from app.clinical.facts import LimitCriterion, LimitSide
 from app.clinical.rulebook.loader import LoadedRuleSet
@@ -44,6 +45,11 @@ class Criteria:
         """Build a combination; its words are the file's text `key`."""
         row = self._text(key)
         return Combination(name, row.text, combine, source=self._rules.cite(row), note=row.note)
+
+    def compact(self, name: str, key: str, combine: Plain) -> Compact:
+        """Build a combination that shows no parts; its words are the file's text `key`."""
+        row = self._text(key)
+        return Compact(name, row.text, combine, source=self._rules.cite(row), note=row.note)
 
     def at_least(self, name: str, key: str) -> Combination:
         """Build a k-of-n; k and its words are the file's parameter `key`."""

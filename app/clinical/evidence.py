@@ -29,7 +29,7 @@ __all__ = [
     "ThresholdRef",
     "Truth",
     "Used",
-    "disagreement",
+    "disagree",
     "pattern_of",
     "reference",
     "truth",
@@ -90,7 +90,7 @@ class Finding(_Patterned):
         Combine | None,
         Field(
             description="How `of` combine; first_known: the first that is known decides; "
-            "if_met: met when its part is met, else unknown"
+            "if_met: met when all are met, else unknown"
         ),
     ] = None
     at_least: Annotated[int | None, Field(description="For at_least: how many must be met")] = None
@@ -130,10 +130,9 @@ def reference(finding: Finding) -> Finding:
     return short
 
 
-def disagreement(first_known: Finding) -> bool:
-    """Say whether a statement contradicts what was derived."""
-    stated, derived = first_known.of
-    return UNKNOWN not in {stated.status, derived.status} and stated.status != derived.status
+def disagree(one: Finding, other: Finding) -> bool:
+    """Say whether two Findings are both known and contradict each other."""
+    return one.status != other.status and UNKNOWN not in {one.status, other.status}
 
 
 class Criterion:
@@ -159,12 +158,11 @@ class Criterion:
         self.threshold = _reference(threshold) if threshold else None
         self._lacking = {self.inputs: self._pattern_of_own_inputs()}
         # A stated fact has three possible Findings; they are made here and shared by all answers.
-        self._stated = {value: self.finding(truth(value), {self.inputs[0]: value}) for value in (True, False)}
         self._unknown = self.finding(UNKNOWN, {})
-
-    def stated(self, value: bool | None) -> Finding:  # noqa: FBT001 - the value is the point
-        """Judge a stated fact; None is unknown."""
-        return self._unknown if value is None else self._stated[value]
+        stated: dict[bool | None, Finding] = {None: self._unknown}
+        stated |= {value: self.finding(truth(value), {self.inputs[0]: value}) for value in (True, False)}
+        # Judges a stated fact; None is unknown. A dict's own lookup, because an answer asks some eighty times.
+        self.stated: Callable[[bool | None], Finding] = stated.__getitem__
 
     def measured(self, value: float | Decimal | None) -> Finding:
         """Judge a number against the criterion's threshold; None is unknown."""
@@ -321,8 +319,8 @@ def first_known(parts: Sequence[Pattern], _: int = 0) -> Truth:
 
 
 def if_met(parts: Sequence[Pattern], _: int = 0) -> Truth:
-    """Take a part as proof when it is met and as no proof of anything when it is not."""
-    return MET if parts[0].status == MET else UNKNOWN
+    """Take the parts as proof when all are met, and as no proof of anything when not."""
+    return MET if all_of(parts) == MET else UNKNOWN
 
 
 _JUDGES: Final[dict[Combine, Callable[[Sequence[Pattern], int], Truth]]] = {

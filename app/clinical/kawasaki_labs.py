@@ -17,7 +17,7 @@ class SupplementalLabs:
         c = Criteria(rules)
         self._enough = c.at_least("kd.supplemental", "supplemental")
         self._anemia = AnemiaForAge(rules, hemoglobin_limit)
-        self._late_platelets = c.combined("kd.supplemental.platelets", "late_platelets", "all")
+        self._late_platelets = c.compact("kd.supplemental.platelets", "late_platelets", "all")
         self._platelets = c.measured("kd.supplemental.platelets.count", "platelets", "labs.platelets")
         self._after_day_seven = c.measured(
             "kd.supplemental.platelets.day", "fever.after_day_seven", "fever.duration_hours"

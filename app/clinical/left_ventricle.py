@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.clinical.arithmetic import exact, significant
 from app.clinical.criteria import Criteria
-from app.clinical.evidence import NOT_MET, Finding, disagreement
+from app.clinical.evidence import NOT_MET, Finding, disagree
 from app.clinical.facts import Facts
 from app.clinical.presentation import Echocardiogram
 from app.clinical.refusal import InputError, RefusedInputError
@@ -56,7 +56,7 @@ class LeftVentricle:
     def __init__(self, rulebook: Rulebook) -> None:
         rules = rulebook["misc-phenotype-2023"]
         c = Criteria(rules)
-        self._reduced = c.combined("lv.reduced", "lv", "first_known")
+        self._reduced = c.compact("lv.reduced", "lv", "first_known")
         self._stated = c.stated("lv.reduced.stated", "lv.stated", "echocardiogram.ventricular_dysfunction")
         self._lvef = c.measured("lv.lvef", "lvef.reduced", "echocardiogram.lvef_percent")
         self._is_normal = rules.threshold("lvef.normal").is_met
@@ -84,14 +84,14 @@ class LeftVentricle:
     def judge(self, facts: Facts) -> LeftVentricleJudgement:
         """Judge one child whose strain has been accepted."""
         lvef = self._lvef.measured(facts.echo.lvef_percent)
-        reduced = self._reduced(self._stated.stated(facts.echo.ventricular_dysfunction), lvef)
+        stated = self._stated.stated(facts.echo.ventricular_dysfunction)
         at_boundary = lvef.status == NOT_MET and not self._is_normal(facts.echo.lvef_percent or 0)
         strain = self.strain(facts.echo)
         difference = None if strain is None else float(significant(exact(strain) - self._reference))
         answer = LeftVentricleAnswer(
-            reduced, _FLAGGED if at_boundary else (), strain, self._shown_reference, difference
+            self._reduced(stated, lvef), _FLAGGED if at_boundary else (), strain, self._shown_reference, difference
         )
         found = [self._boundary] if at_boundary else []
-        if disagreement(reduced):
+        if disagree(stated, lvef):
             found.append(self._disagree)
         return LeftVentricleJudgement(answer, tuple(found))

@@ -70,7 +70,7 @@ def _from_parts(node: Pattern) -> tuple[Names | None, Names | None]:
         case "not":
             return node.of[0].not_met, node.of[0].met
         case "if_met":
-            return node.of[0].met, None
+            return _pick(node, (p.met for p in node.of), len(node.of)), None
         case "first_known":
             return _pick(node, (p.met for p in node.of), 1), _pick(node, (p.not_met for p in node.of), 1)
     needed = {"all": len(node.of), "any": 1}.get(node.combine or "", node.at_least)

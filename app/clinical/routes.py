@@ -106,7 +106,7 @@ class Search:
             case "not":
                 return Ways(parts[0].not_met, parts[0].met, node.uses)
             case "if_met":
-                return Ways(parts[0].met, [], node.uses)
+                return Ways(self._choose([(p.met, p.uses) for p in parts], len(parts)), [], node.uses)
             case "first_known":
                 met = self._reduce((r for p in parts for r in p.met), node.uses)
                 return Ways(met, self._reduce((r for p in parts for r in p.not_met), node.uses), node.uses)

@@ -6,12 +6,13 @@ What a clinician states outranks what is derived from numbers; a disagreement ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.clinical.arithmetic import DAYS_PER_YEAR, PERCENT, exact, plain, significant
 from app.clinical.criteria import Criteria
-from app.clinical.evidence import MET, NOT_MET, Criterion, Finding, Truth, disagreement, reference
+from app.clinical.evidence import MET, NOT_MET, Criterion, Finding, Truth, disagree, reference
 from app.clinical.facts import Facts
 from app.clinical.rulebook import Rulebook
 from app.clinical.rulebook.model import Threshold
@@ -66,7 +67,7 @@ class ShockJudgement:
 
     cv_shock: Finding
     hypotension: Finding
-    cautions: tuple[Caution, ...]
+    cautions: Sequence[Caution]
 
 
 class CardiovascularShock:
@@ -78,7 +79,7 @@ class CardiovascularShock:
         self._vasoactives = vasoactives
         c = Criteria(self.rules)
         self._cv_shock = c.combined("shock.cv", "cv_shock", "all")
-        self._hypotension = c.combined("shock.hypotension", "hypotension", "first_known")
+        self._hypotension = c.compact("shock.hypotension", "hypotension", "first_known")
         self._stated_hypotension = c.stated(
             "shock.hypotension.stated", "hypotension.stated", "hemodynamics.hypotension"
         )
@@ -87,40 +88,47 @@ class CardiovascularShock:
             "shock.fluid_refractory.stated", "fluid_refractory.stated", "hemodynamics.fluid_refractory"
         )
         self._proven = c.combined("shock.fluid_refractory.proven", "fluid_refractory.proven", "if_met")
-        self._derived = c.combined("shock.fluid_refractory.derived", "fluid_refractory.derived", "all")
         self._bolus = c.measured("shock.fluid_bolus", "fluid_bolus", "hemodynamics.fluid_bolus_ml_kg")
-        self._support = c.combined("shock.vasoactive", "vasoactive", "first_known")
+        self._support = c.compact("shock.vasoactive", "vasoactive", "first_known")
         self._stated_support = c.stated(
             "shock.vasoactive.stated", "vasoactive.stated", "hemodynamics.vasoactive_support"
         )
         self._treated_pressure = Caution(
             code="pressure_on_vasoactive_support", message=self.rules.text("treated_pressure")
         )
-        self._disagree = {
-            key: Caution(code=DISAGREE, message=self.rules.text(f"disagree.{key}"))
+        self._disagree = tuple(
+            Caution(code=DISAGREE, message=self.rules.text(f"disagree.{key}"))
             for key in ("hypotension", "fluid_refractory", "vasoactive")
-        }
+        )
 
     def judge(self, facts: Facts) -> ShockJudgement:
         """Judge one child."""
         hemodynamics = facts.hemodynamics
-        hypotension = self._hypotension(
-            self._stated_hypotension.stated(hemodynamics.hypotension), self.pals.judge(facts)
-        )
-        bolus = self._bolus.measured(hemodynamics.fluid_bolus_ml_kg)
-        # Less fluid than that proves nothing: clinicians stop early when the ventricle is weak.
-        refractory = self._refractory(
-            self._stated_refractory.stated(hemodynamics.fluid_refractory),
-            self._proven(self._derived(bolus, reference(hypotension))),
-        )
-        support = self._support(
-            self._stated_support.stated(hemodynamics.vasoactive_support), self._vasoactives.running(facts)
-        )
-        judged = {"hypotension": hypotension, "fluid_refractory": refractory, "vasoactive": support}
-        cautions = tuple([self._disagree[key] for key, finding in judged.items() if disagreement(finding)])
+        stated, measured = self._stated_hypotension.stated(hemodynamics.hypotension), self.pals.judge(facts)
+        hypotension = self._hypotension(stated, measured)
+        said, proven = self._stated_refractory.stated(hemodynamics.fluid_refractory), self._proof(facts, hypotension)
+        named, running = self._stated_support.stated(hemodynamics.vasoactive_support), self._vasoactives.running(facts)
+        support = self._support(named, running)
+        cautions = [
+            caution
+            for one, other, caution in zip(
+                (stated, said, named), (measured, proven, running), self._disagree, strict=True
+            )
+            if disagree(one, other)
+        ]
         if hemodynamics.hypotension is None and hypotension.status == NOT_MET and support.status == MET:
-            cautions += (self._treated_pressure,)
-        return ShockJudgement(self._cv_shock(hypotension, refractory, support), hypotension, cautions)
+            cautions.append(self._treated_pressure)
+        return ShockJudgement(
+            self._cv_shock(hypotension, self._refractory(said, proven), support), hypotension, cautions
+        )
+
+    def _proof(self, facts: Facts, hypotension: Finding) -> Finding:
+        """Take the full bolus with hypotension still present as proof; less fluid proves nothing.
+
+        Clinicians stop early when the ventricle is weak.
+        """
+        bolus = self._bolus.measured(facts.hemodynamics.fluid_bolus_ml_kg)
+        return self._proven(bolus, reference(hypotension))
 
 
 class KawasakiShockSyndrome:

@@ -32,7 +32,7 @@ class Vasoactives:
         }
         self._outside = Caution(code="agents_outside_vis", message=self.rules.text("outside"))
         self._list_unknown = shock.stated("shock.vasoactive.running", "vasoactive.derived", _LIST).stated(None)
-        self._any_running = shock.combined("shock.vasoactive.running", "vasoactive.derived", "any")
+        self._any_running = shock.compact("shock.vasoactive.running", "vasoactive.derived", "any")
         self._running = {
             agent: shock.measured(f"shock.vasoactive.running.{agent}", "running", f"{_LIST}.{agent}.rate")
             for agent in AGENTS

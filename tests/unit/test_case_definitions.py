@@ -5,7 +5,8 @@ import json
 import pytest
 from pydantic import TypeAdapter
 
-from app.clinical.case_definitions import CaseDefinitions, CaseDefinitionsResult, compact
+from app.clinical import compact
+from app.clinical.case_definitions import CaseDefinitions, CaseDefinitionsResult
 from app.clinical.case_definitions.compact import Compact, StatedFirst
 from app.clinical.case_definitions.surveillance import Evidence, possible_classes
 from app.clinical.evidence import Criterion, Finding

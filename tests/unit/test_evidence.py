@@ -12,7 +12,7 @@ from app.clinical.evidence import (
     Combination,
     Criterion,
     Finding,
-    disagreement,
+    disagree,
     pattern_of,
     reference,
 )
@@ -104,8 +104,7 @@ def test_a_reference_keeps_what_is_missing_but_not_the_parts():
     ("stated", "derived", "expected"), [(True, False, True), (True, True, False), (None, True, False)]
 )
 def test_a_statement_disagrees_only_with_what_is_known(stated, derived, expected):
-    first = Combination("first", "First", "first_known")
-    assert disagreement(first(RASH.stated(stated), NODES.stated(derived))) is expected
+    assert disagree(RASH.stated(stated), NODES.stated(derived)) is expected
 
 
 def test_alternatives_ask_for_the_one_with_the_fewest_inputs():
