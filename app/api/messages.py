@@ -44,7 +44,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
 } | {
     f"{kind}_{suffix}": (code, words)
     for kinds, code, words in (
-        (("float", "decimal"), "not_a_number", "must be a number, not text"),
+        (("float", "decimal"), "not_a_number", "must be a JSON number such as 25.5, not text, true or null"),
         (("int",), "not_an_integer", "must be a whole number"),
         (("list", "tuple", "set", "frozen_set", "iterable"), "not_a_list", "must be a list"),
         (("dict", "model", "model_attributes", "dataclass", "mapping"), "not_an_object", "must be an object"),

@@ -31,7 +31,7 @@ _BASIS: Final[dict[CoronaryClass, Classes]] = {
     "small": ("small", "medium"),
     "dilation_only": ("dilation_only", "small"),
 }
-_ANEURYSMS: Final = frozenset({"small", "medium", "giant"})
+_ANEURYSMS: Final[Classes] = ("small", "medium", "giant")
 
 
 class CoronaryAnswer(BaseModel):
@@ -74,7 +74,8 @@ class Coronaries:
         echo = facts.echo
         lad = self._lad.judge(echo.lad_z, echo.lad_mm, echo.lad_z_previous)
         rca = self._rca.judge(echo.rca_z, echo.rca_mm, echo.rca_z_previous)
-        possible = worst(lad.possible, rca.possible)
+        measured = worst(lad.possible, rca.possible)
+        possible = _with_aneurysm(measured) if echo.coronary_aneurysm else measured
         answer = CoronaryAnswer(
             coronary_class=_only(possible),
             possible_classes=possible,
@@ -84,7 +85,7 @@ class Coronaries:
             missing=_missing(possible, lad, rca),
             z_score_formula=echo.z_score_formula,
         )
-        return CoronaryJudgement(answer, self._cautions(possible, echo.coronary_aneurysm, clash=lad.clash or rca.clash))
+        return CoronaryJudgement(answer, self._cautions(measured, echo.coronary_aneurysm, clash=lad.clash or rca.clash))
 
     def _cautions(self, possible: Classes, aneurysm: bool | None, *, clash: bool) -> tuple[Caution, ...]:  # noqa: FBT001 - a stated fact
         found = [self._clash] if clash else []
@@ -146,6 +147,12 @@ def worst(some: Classes, others: Classes) -> Classes:
     return tuple(CLASSES[place] for place in sorted(places))
 
 
+@cache
+def _with_aneurysm(measured: Classes) -> Classes:
+    """Narrow the classes by a stated aneurysm. One in an artery that was not measured leaves its class open."""
+    return tuple(c for c in measured if c in _ANEURYSMS) or _ANEURYSMS
+
+
 def _only(possible: Classes) -> CoronaryClass | None:
     return possible[0] if len(possible) == 1 else None
 
@@ -154,4 +161,5 @@ def _missing(possible: Classes, lad: ArteryJudgement, rca: ArteryJudgement) -> t
     """Name one input: whatever is not decided yet would be, were this artery the worst there is."""
     if len(possible) == 1:
         return ()
-    return (lad.ask,) if len(lad.possible) > 1 else (rca.ask,)
+    # Both arteries can be known and the class open still: the aneurysm that is stated lies elsewhere.
+    return next(((a.ask,) for a in (lad, rca) if len(a.possible) > 1), ())

@@ -74,7 +74,7 @@ def test_the_message_tells_range_and_unit(example):
     errors = example.client.post(PLAIN, json={"weight_kg": 500}).json()["errors"]
     assert errors[0]["message"] == "weight_kg must be a number of at least 0.3 and of at most 300. (Body weight in kg.)"
     errors = example.client.post(PLAIN, json={"weight_kg": "x"}).json()["errors"]
-    assert "must be a number, not text" in errors[0]["message"]
+    assert "must be a JSON number" in errors[0]["message"]
     assert "of at least 0.3 and of at most 300" in errors[0]["message"]
     errors = example.client.post(PLAIN, json={"weight_kg": 5, "doses": 0}).json()["errors"]
     assert errors[0]["message"] == "doses must be a number above 0 and below 9."

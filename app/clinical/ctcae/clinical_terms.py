@@ -132,17 +132,19 @@ class ClinicalTerm:
         unknown = [q for q in self._open if cells[q.name] is None]
         found: dict[tuple[str, Cell], int] = {}
         possible = fired = 0
+        always = -1  # the ways that hold whatever the open answers are: these name the fact that was stated
         in_gap = True
         for values in product(*(q.cells for q in unknown)):
             tried = cells | dict(zip((q.name for q in unknown), values, strict=True))
             remaining, holding = self._outcome(tried)
             possible |= remaining
             fired |= holding
+            always &= holding
             in_gap = in_gap and bool(holding & self._gaps)
             for question, value in zip(unknown, values, strict=True):
                 found[question.name, value] = found.get((question.name, value), 0) | remaining
         if decided(possible) is not None:
-            return Judged(possible, self._first(fired, lambda w: w.grades == possible))
+            return Judged(possible, self._deciding(possible, always, fired))
         matter = {name for (name, _), remaining in found.items() if remaining != possible}
         missing = (n for q in unknown if q.name in matter for n in self._sources(q.name) if cells.get(n) is None)
         gap = self._first(fired, lambda w: w.is_gap) if in_gap else NOTHING
@@ -159,6 +161,10 @@ class ClinicalTerm:
                 holding |= 1 << place
                 met, gap = (met, gap | way.grades) if way.is_gap else (met | way.grades, gap)
         return outcome(met, 0, gap, 0), holding
+
+    def _deciding(self, grade: int, *fired: int) -> int:
+        places = (self._first(ways, lambda w: w.grades == grade) for ways in fired)
+        return next((place for place in places if place != NOTHING), NOTHING)
 
     def _first(self, fired: int, wanted: Callable[[Way], bool]) -> int:
         return next((p for p, w in enumerate(self.ways) if fired >> p & 1 and wanted(w)), NOTHING)
