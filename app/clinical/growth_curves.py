@@ -65,10 +65,6 @@ def curves(rules: LoadedRuleSet, measure: str, sex: str) -> tuple[Curve, ...]:
     found = [g for g in rules.content.growth if g.measure == measure and g.sex == sex]
     if not found:
         raise RulebookError(f"{rules.file}: growth: no table of {measure} for {sex}")
-    known = {source.key for source in rules.content.source}
-    for table in found:
-        if table.source not in known:
-            raise RulebookError(f"{rules.file}: growth {table.id!r}: its source is not among the file's sources")
     return tuple(sorted(map(Curve, found), key=lambda c: c.starts_at))
 
 

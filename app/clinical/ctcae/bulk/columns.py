@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -94,8 +95,9 @@ def _groups(place: NDArray[np.int32]) -> Iterator[tuple[int, Rows]]:
     small = place.astype(np.int16) if len(place) and place.max() <= np.iinfo(np.int16).max else place
     order = np.argsort(small, kind="stable")
     found = place[order]
-    starts = np.flatnonzero(np.concatenate(([True], found[1:] != found[:-1]))) if len(found) else np.array([], np.intp)
-    for start, end in zip(starts, [*starts[1:], len(found)], strict=True):
+    beyond = NOT_JUDGED - 1  # lies at both ends, so that the first row and the last are edges too
+    edges = np.flatnonzero(np.diff(found, prepend=beyond, append=beyond))
+    for start, end in pairwise(edges):
         if found[start] >= 0:
             yield int(found[start]), order[start:end]
 
