@@ -1,1 +1,1 @@
-"""Pure statistics over tallies: tallies in, results out. Its rooms are furnished with the cohorts."""
+"""Pure statistics over tallies: tallies in, results out."""

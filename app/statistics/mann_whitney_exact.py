@@ -1,0 +1,86 @@
+"""The exact distribution of Mann and Whitney's U given the ties, and how much work it is.
+
+Every choice of n_x among the n pooled values is equally likely. Dynamic programming over the blocks of equal values:
+Streitberg B, Roehmel J. Exact distributions for permutation and rank tests. Stat Softw Newsl 1986;12:10-17.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.statistics.scaling import Integers
+
+WORK_LIMIT: Final = 1_000_000_000
+"""Additions that an exact distribution may take: about a second, and 100 against 550 values without ties."""
+_OVERFLOW: Final = 690.0
+_CALL: Final = 2_000  # what a call of numpy costs, in additions
+_LITTLE: Final = 10_000_000
+_LOOK: Final = 20  # what it costs to count the work of one block, in calls
+
+Floats = NDArray[np.float64]
+
+
+def exact_work(blocks: Integers, n_x: int) -> float:
+    """Return how many additions the exact distribution takes at most; infinite when its counts pass a double."""
+    n = int(blocks.sum())
+    smaller = min(n_x, n - n_x)
+    if smaller == 1:
+        return blocks.size
+    if n * math.log(n / (n - smaller)) > _OVERFLOW or blocks.size * (smaller + _LOOK) * _CALL > WORK_LIMIT:
+        return math.inf
+    roughly = n * smaller * (2 * smaller * (n - smaller) + _CALL)
+    return roughly if roughly <= _LITTLE else _counted_work(blocks, smaller)
+
+
+def untied_work(n_x: int, n_y: int) -> float:
+    """Return the same for two groups without ties."""
+    if (n_x + n_y) * min(n_x, n_y) > WORK_LIMIT / _CALL:
+        return math.inf
+    return exact_work(np.ones(n_x + n_y, dtype=np.int64), n_x)
+
+
+def _counted_work(blocks: Integers, n_x: int) -> float:
+    n, unit, before, work = int(blocks.sum()), _unit(blocks), 0, 0.0
+    for size in blocks.tolist():
+        chosen = np.arange(min(n_x, before) + 1)
+        most = np.minimum(n_x - chosen, size)
+        least = np.maximum(1, n_x - (n - before - size) - chosen)
+        additions = np.maximum(most - least + 1, 0)
+        work += float(np.sum(additions * (2 * chosen * (before - chosen) // unit + 1 + _CALL)))
+        before += size
+    return work
+
+
+def exact_distribution(blocks: Integers, n_x: int) -> tuple[Integers, Floats]:
+    """Return the values of 2U and how often each occurs, up to a common factor.
+
+    The recursion: among `before` smaller values `chosen` belong to x; taking k more from a block of `size` adds
+    2k(before - chosen) + k(size - k) to 2U, in C(size, k) ways.
+    """
+    n, unit = int(blocks.sum()), _unit(blocks)
+    if n_x == 1:
+        return 2 * (np.cumsum(blocks) - blocks) + blocks - 1, blocks.astype(np.float64)
+    odds = n_x / (n - n_x)  # a factor odds**n_x on everything keeps the counts within a double
+    ways = [np.zeros(2 * j * (n - j) // unit + 1) for j in range(n_x + 1)]
+    ways[0][0] = 1.0
+    before = 0
+    for size in blocks.tolist():
+        after = before + size
+        weights = [math.comb(size, k) * odds**k for k in range(min(size, n_x) + 1)]
+        for now in range(min(n_x, after), max(1, n_x - (n - after)) - 1, -1):
+            for k in range(max(1, now - before), min(size, now) + 1):
+                chosen = now - k
+                at = (2 * k * (before - chosen) + k * (size - k)) // unit
+                known = ways[chosen][: 2 * chosen * (before - chosen) // unit + 1]
+                ways[now][at : at + known.size] += weights[k] * known if weights[k] != 1 else known
+        before = after
+    return np.arange(ways[n_x].size) * unit, ways[n_x]
+
+
+def _unit(blocks: Integers) -> int:
+    """Return what every value of 2U is a multiple of: k(size - k) is even whenever the size is odd."""
+    return 2 if bool(np.all(blocks % 2 == 1)) else 1
