@@ -14,20 +14,26 @@ RUN /opt/uv/bin/uv sync --locked --no-dev --no-install-project --compile-bytecod
 COPY README.md LICENSE NOTICE ./
 COPY app ./app
 RUN /opt/uv/bin/uv sync --locked --no-dev --no-editable --compile-bytecode
+# Where `defervesce migrate` looks for the migrations of an installed service.
+COPY alembic /opt/defervesce/venv/share/defervesce/alembic
 
 FROM ${PYTHON_IMAGE}
 ARG GIT_SHA=
 LABEL org.opencontainers.image.title="Defervesce" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${GIT_SHA}"
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin defervesce
+# /data holds the SQLite file of a service that is told of no other database.
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin defervesce \
+    && install -d -o 10001 -g 10001 -m 0700 /data
+VOLUME /data
 COPY --from=build /opt/defervesce /opt/defervesce
-ENV PATH=/opt/defervesce/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    DEFERVESCE_GIT_SHA=${GIT_SHA} DEFERVESCE_HOST=0.0.0.0 DEFERVESCE_PORT=8000
+ENV PATH=/opt/defervesce/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib \
+    DEFERVESCE_GIT_SHA=${GIT_SHA} DEFERVESCE_HOST=0.0.0.0 DEFERVESCE_PORT=8000 \
+    DEFERVESCE_DATABASE_URL=sqlite:////data/defervesce.db
 USER 10001
 WORKDIR /
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"DEFERVESCE_PORT\"]}/readyz', timeout=2)"]
-CMD ["defervesce", "serve"]
+CMD ["defervesce", "serve", "--migrate"]

@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check format openapi readme bench clean
+.PHONY: help install run test coverage check format openapi readme bench demo clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ $(STAMP): uv.lock pyproject.toml
 run: install  ## start the service on 127.0.0.1 (PORT=8000)
 	@if [ -f alembic.ini ]; then $(BIN)/alembic upgrade head; fi
 	exec $(BIN)/defervesce serve --host 127.0.0.1 --port $(PORT)
+
+demo: install  ## start the service with the study cohort, print Table 1, stay until Ctrl-C (PORT=8000)
+	@PORT=$(PORT) exec $(BIN)/python -m app.cohorts.study.demo
 
 test: install  ## run all tests
 	$(BIN)/pytest -q $(PYTEST_ARGS)

@@ -1,4 +1,4 @@
-"""The command line: `defervesce serve`, `defervesce openapi`, `defervesce rules check`.
+"""The command line: `defervesce serve`, `migrate`, `tallies rebuild`, `openapi`, `rules check`.
 
 The application is named to the server, and looked up here, by its import string: the command line stands beside
 `app.main`, not on it.
@@ -7,13 +7,22 @@ The application is named to the server, and looked up here, by its import string
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
+from app.cohorts.database import database_of
+from app.cohorts.errors import StoreError
+from app.cohorts.intake.rows import IntakeError
+from app.cohorts.schema import HEAD, MigrationsMissingError, migrate
 from app.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from app.cohorts.service import CohortService
 
 APPLICATION: Final = "app.main:app"
 FACTORY: Final = "app.main:create_app"
@@ -26,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except (SettingsError, RulebookError) as exc:
+    except (SettingsError, RulebookError, StoreError, MigrationsMissingError, IntakeError) as exc:
         print(f"defervesce: {exc}", file=sys.stderr)
         return _REFUSED
     return code
@@ -40,12 +49,45 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (DEFERVESCE_HOST; 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (DEFERVESCE_PORT; 8000)")
     serve.add_argument("--workers", type=int, help="number of processes (DEFERVESCE_WORKERS; 1)")
+    serve.add_argument("--migrate", action="store_true", help="first bring the database to this release's schema")
     serve.set_defaults(run=_serve)
+
+    migration = commands.add_parser("migrate", help="make the database, or bring it to this release's schema")
+    migration.set_defaults(run=_migrate)
+
+    bring = commands.add_parser("import", help="create a cohort from a file, or add to one")
+    bring.add_argument("file", type=Path, help="patient records as JSON, NDJSON or CSV")
+    bring.add_argument("--name", help="name of the new cohort; a JSON file may name itself")
+    bring.add_argument("--description", help="what the new cohort is")
+    bring.add_argument("--cohort", metavar="ID", help="add to this cohort instead of creating one")
+    bring.add_argument("--format", choices=("json", "ndjson", "csv"), help="by default as the file's name ends")
+    bring.add_argument("--skip-errors", action="store_true", help="leave bad rows out instead of refusing all")
+    bring.set_defaults(run=_import)
+
+    give = commands.add_parser("export", help="write a cohort's records; they go back in unchanged")
+    give.add_argument("cohort", metavar="ID", help="the cohort's id")
+    give.add_argument("--format", choices=("ndjson", "csv"), default="ndjson", help="ndjson by default")
+    give.add_argument("--output", type=Path, help="file to write; standard output by default")
+    give.set_defaults(run=_export)
+
+    tallies = commands.add_parser("tallies", help="look after kept counts").add_subparsers(
+        required=True, metavar="action"
+    )
+    rebuild = tallies.add_parser(
+        "rebuild", help="count the tallies anew from the patients, and say whether they differed"
+    )
+    rebuild.add_argument("--cohort", metavar="ID", help="one cohort; all by default")
+    rebuild.set_defaults(run=_rebuild_tallies)
 
     openapi = commands.add_parser("openapi", help="write the OpenAPI document as YAML")
     openapi.add_argument("--output", type=Path, help="file to write; standard output by default")
     openapi.add_argument("--check", type=Path, metavar="FILE", help="compare with a file; exit 1 when it differs")
     openapi.set_defaults(run=_openapi)
+
+    reproduction = commands.add_parser("reproduction", help="write the study's printed numbers beside ours")
+    reproduction.add_argument("--output", type=Path, help="file to write; standard output by default")
+    reproduction.add_argument("--check", type=Path, metavar="FILE", help="compare with a file; exit 1 when it differs")
+    reproduction.set_defaults(run=_reproduction)
 
     rules = commands.add_parser("rules", help="look at rule files").add_subparsers(required=True, metavar="action")
     check = rules.add_parser("check", help="validate a hospital's rules folder and say what it adds or overrides")
@@ -62,6 +104,8 @@ def _serve(options: argparse.Namespace) -> int:
     from app.api.server import DeadlineProtocol  # noqa: PLC0415  # as above
 
     settings = load_settings()
+    if options.migrate and (refusal := _migrate_apart()):
+        return refusal
     host, port = options.host or settings.host, options.port or settings.port
     workers = options.workers or settings.workers
     if workers > 1:
@@ -79,6 +123,66 @@ def _serve(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=10,
     )
     return 0
+
+
+def _migrate_apart() -> int:
+    """Migrate in a process of its own: the service then carries none of what only a migration needs."""
+    return subprocess.run([sys.executable, "-m", "app.cli", "migrate"], check=False).returncode  # our own command
+
+
+def _migrate(_: argparse.Namespace) -> int:
+    migrate(load_settings().database_url.get_secret_value())
+    print(f"the database is at revision {HEAD}")
+    return 0
+
+
+@contextmanager
+def _cohorts() -> Iterator[CohortService]:
+    """Open the cohorts of the settings' database."""
+    from app.api.cohort_service import Cohorts  # noqa: PLC0415  # the other commands need none
+
+    settings = load_settings()
+    database = database_of(settings)
+    try:
+        yield Cohorts(load_rulebook(settings.rules_dir), database).service
+    finally:
+        database.dispose()
+
+
+def _import(options: argparse.Namespace) -> int:
+    from app.cohorts.commands import Wanted, import_file  # noqa: PLC0415  # as above
+
+    wanted = Wanted(
+        options.file, options.name, options.description, options.cohort, options.format, skip=options.skip_errors
+    )
+    with _cohorts() as service:
+        import_file(service, wanted, sys.stdout, sys.stderr)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from app.cohorts.commands import export_cohort  # noqa: PLC0415  # as above
+
+    with _cohorts() as service, ExitStack() as files:
+        output = files.enter_context(options.output.open("wb")) if options.output else sys.stdout.buffer
+        export_cohort(service, options.cohort, options.format, output)
+    return 0
+
+
+def _rebuild_tallies(options: argparse.Namespace) -> int:
+    database = database_of(load_settings())
+    try:
+        for cohort, differed in database.store.rebuild(options.cohort):
+            print(f"{cohort.id}: {cohort.n} patients, tallies {'differed and were mended' if differed else 'agree'}")
+    finally:
+        database.dispose()
+    return 0
+
+
+def _reproduction(options: argparse.Namespace) -> int:
+    from app.cohorts.study.reproduction import run  # noqa: PLC0415  # it loads the statistics
+
+    return run(options)
 
 
 def _openapi(options: argparse.Namespace) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterable, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -16,26 +18,61 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from app import __version__
-from app.api import anakinra, ctcae, health, phenotype, protocols, rules, treatment
+from app.api import (
+    anakinra,
+    analysis,
+    cohorts,
+    ctcae,
+    examples,
+    figures,
+    health,
+    jobs,
+    patients,
+    phenotype,
+    protocols,
+    rules,
+    statistics,
+    survival,
+    table_audit,
+    treatment,
+)
 from app.api.about import DESCRIPTION, TAGS
+from app.api.cohort_service import Cohorts
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse
-from app.api.kinds import TOO_LARGE
+from app.api.kinds import METHOD_NOT_ALLOWED, TOO_LARGE
 from app.api.logs import LineWriter, silence_access_log
 from app.api.middleware import Edge
 from app.api.observability import AccessLog, Metrics
 from app.api.openapi import complete
 from app.api.pages import add_pages
 from app.api.problems import ProblemError, internal, problem_of, reply_to
+from app.api.readiness import Readiness
 from app.api.routes import lean_operation
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
+from app.cohorts.database import Database, database_of
+from app.cohorts.errors import StoreError
+from app.cohorts.intake.rows import IntakeError
 from app.settings import Settings, SettingsError, load_settings
 
+_ANSWERED: Final = (
+    ProblemError,
+    RefusedInputError,
+    StoreError,
+    IntakeError,
+    RequestValidationError,
+    HTTPException,
+    Exception,
+)
+# The database is opened so long after the start: what is asked first is answered first.
+_WARM_UP_SECONDS: Final = 1.0
 
-def routers(rulebook: Rulebook) -> Iterable[APIRouter]:
+
+def routers(rulebook: Rulebook, database: Database) -> Iterable[APIRouter]:
     """Build every topic's router from the rulebook; a topic is one line here."""
+    held = Cohorts(rulebook, database)
     return (
         phenotype.build_router(rulebook),
         treatment.build_router(rulebook),
@@ -43,6 +80,15 @@ def routers(rulebook: Rulebook) -> Iterable[APIRouter]:
         anakinra.build_router(rulebook),
         ctcae.build_router(rulebook),
         rules.build_router(rulebook),
+        statistics.build_router(),
+        survival.build_router(),
+        table_audit.build_router(),
+        examples.build_router(),
+        cohorts.build_router(held),
+        patients.build_router(held),
+        jobs.build_router(held),
+        analysis.build_router(rulebook, held),
+        figures.build_router(rulebook, held),
     )
 
 
@@ -50,8 +96,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the service, or raise SettingsError or RulebookError with a public message."""
     settings = settings or load_settings()
     with _no_collection():
-        rulebook = load_rulebook(settings.rules_dir)
-        return assemble(settings, rulebook, routers(rulebook))
+        rulebook, database = load_rulebook(settings.rules_dir), database_of(settings)
+        return assemble(settings, rulebook, routers(rulebook, database), database)
 
 
 @contextmanager
@@ -66,12 +112,14 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def assemble(settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter]) -> Service:
+def assemble(
+    settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter], database: Database | None = None
+) -> Service:
     """Put the topics' routers, the service's own operations and the pages into one application."""
-    app = Service(settings)
+    app = Service(settings, database or database_of(settings))
     rule_sets = [health.RuleSetVersion(**loaded.ref.model_dump()) for loaded in rulebook.all()]
     version = health.version_of(__version__, settings.git_sha, rule_sets)
-    for router in (*topics, health.build_router(version, app.metrics, lambda: app.ready)):
+    for router in (*topics, health.build_router(version, app.metrics, lambda: app.ready, app.readiness)):
         app.include_router(router)
     add_pages(app, app.openapi)
     return app
@@ -80,7 +128,7 @@ def assemble(settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter]
 class Service(FastAPI):
     """FastAPI with our own edge around it, and an OpenAPI document that tells of problems."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         super().__init__(
             title="Defervesce",
             version=__version__,
@@ -93,21 +141,29 @@ class Service(FastAPI):
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.settings = settings
+        self.database = database
+        self.readiness = Readiness(database)
         self.ready = True
         self.limits = Limits(
-            settings.body_bytes, settings.record_bytes, settings.max_batch_items, settings.receive_timeout_seconds
+            settings.body_bytes,
+            settings.record_bytes,
+            settings.max_batch_items,
+            settings.receive_timeout_seconds,
+            settings.import_bytes,
         )
         self.state.limits = self.limits
         self.metrics = Metrics({"version": __version__, "git_sha": settings.git_sha or "unknown"})
         self.writer = LineWriter()
+        self.methods: Mapping[Any, str] = {}
         self._completed: dict[str, Any] | None = None
-        for kind in (ProblemError, RefusedInputError, RequestValidationError, HTTPException, Exception):
+        for kind in _ANSWERED:
             self.add_exception_handler(kind, _answer)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the edge around FastAPI's own layers; routes are all known by now."""
         found = list(iter_route_contexts(self.routes))
         templates = {_endpoint(route): route.path for route in found}
+        self.methods = methods_of(found, templates)
         index = {
             (method, route.path): lean
             for route in found
@@ -132,6 +188,14 @@ class Service(FastAPI):
         return self._completed
 
 
+def methods_of(found: Iterable[Any], templates: Mapping[Any, str | None]) -> Mapping[Any, str]:
+    """Return by endpoint the methods of its path: several routes may share one, and a 405 names them all."""
+    by_path: dict[str | None, set[str]] = {}
+    for route in found:
+        by_path.setdefault(route.path, set()).update(route.methods or ())
+    return {endpoint: ", ".join(sorted(by_path[path])) for endpoint, path in templates.items()}
+
+
 def _endpoint(route: Any) -> Any:  # noqa: ANN401  # a route of any kind
     """Return what Starlette puts into the scope as `endpoint` when this route is chosen: a mount puts its app."""
     return route.endpoint or getattr(route.original_route, "app", None)
@@ -143,15 +207,28 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service = cast("Service", app)
     silence_access_log()
     service.ready = True
+    stopping = threading.Event()
+    threading.Thread(target=_warm_up, args=(service.database, stopping), name="warm-up", daemon=True).start()
     yield
     service.ready = False
+    stopping.set()
+    service.readiness.close()
+    await asyncio.to_thread(service.database.dispose)
     service.writer.close()
+
+
+def _warm_up(database: Database, stopping: threading.Event) -> None:
+    """Open the database in the background, unless the service stops before."""
+    if not stopping.wait(_WARM_UP_SECONDS):
+        database.warm_up()
 
 
 async def _answer(request: Request, exc: Exception) -> Response:
     """Answer what was raised inside FastAPI; what is raised outside it meets the edge."""
     context = context_of(request.scope)
     problem = problem_of(exc) or internal()
+    if problem.kind is METHOD_NOT_ALLOWED and (allowed := request.app.methods.get(request.scope.get("endpoint"))):
+        problem.headers = {"Allow": allowed}
     reply = reply_to(problem, context.path, context.request_id)
     return DrainingResponse(reply) if problem.kind is TOO_LARGE else reply.response()
 

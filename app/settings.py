@@ -22,7 +22,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX: Final = "DEFERVESCE_"
 # The test suite's own variables (a database to test against) are not the service's.
 _TESTS: Final = "DEFERVESCE_TEST_"
-_DATABASES: Final = re.compile(r"(sqlite|postgresql)(\+[a-z0-9]+)?\Z")
+_DATABASES: Final = re.compile(r"(sqlite(\+pysqlite)?|postgresql(\+psycopg)?)://")
 _MEGABYTE: Final = 1_000_000
 _BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
@@ -44,16 +44,29 @@ class Settings(BaseSettings):
     rules_dir: Path | None = Field(
         default=None, description="Folder of a hospital's own rule files (TOML), added to or overriding ours"
     )
-    database_url: SecretStr | None = Field(
-        default=None,
-        description="sqlite or postgresql URL. This release stores nothing: it is checked here, and used from the "
-        "release on that keeps cohorts",
+    database_url: SecretStr = Field(
+        default=SecretStr("sqlite:///defervesce.db"),
+        description="Where cohorts are kept: sqlite:///file.db (a relative path starts at the working folder) or "
+        "postgresql://user:password@host/database",
+    )
+    database_pool_size: int = Field(default=10, ge=1, le=100, description="Most database connections of one process")
+    database_timeout_seconds: float = Field(
+        default=5,
+        ge=0.1,
+        le=60,
+        description="How long to wait for the database: to connect, for a free connection, for another change",
     )
     max_body_mb: float = Field(
         default=80,
         ge=1,
         le=1_000,
         description="Largest body of a bulk operation in MB (1,000,000 bytes); single records: 1 MB",
+    )
+    max_import_mb: float = Field(
+        default=4_000,
+        ge=1,
+        le=1_000_000,
+        description="Largest import of patients in MB; it is read in pieces and never held whole",
     )
     max_batch_items: int = Field(default=1_000_000, ge=1, le=10_000_000, description="Most items in one batch")
     receive_timeout_seconds: float = Field(
@@ -93,8 +106,8 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not _DATABASES.match(urlsplit(url.get_secret_value()).scheme):
+    def _known_database(cls, url: SecretStr) -> SecretStr:
+        if not _is_database(url.get_secret_value()):
             raise ValueError("must be a URL that starts with sqlite:// or postgresql://")
         return url
 
@@ -107,7 +120,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe_together(self) -> Self:
-        url = self.database_url.get_secret_value() if self.database_url else ""
+        url = self.database_url.get_secret_value()
         if self.workers > 1 and url.startswith("sqlite") and (":memory:" in url or url.rstrip("/").endswith(":")):
             raise ValueError(
                 "DEFERVESCE_WORKERS above 1 with an in-memory SQLite database: each process would keep its own data"
@@ -118,6 +131,11 @@ class Settings(BaseSettings):
     def body_bytes(self) -> int:
         """Return the largest body in bytes."""
         return int(self.max_body_mb * _MEGABYTE)
+
+    @property
+    def import_bytes(self) -> int:
+        """Return the largest import of patients in bytes."""
+        return int(self.max_import_mb * _MEGABYTE)
 
     @property
     def record_bytes(self) -> int:
@@ -177,6 +195,14 @@ def _reason(kind: str, ctx: Mapping[str, Any]) -> str:
     if kind.startswith(("int", "float")):
         return "must be a number"
     return "is not written as expected"
+
+
+def _is_database(url: str) -> bool:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return bool(_DATABASES.match(url))
 
 
 def _is_origin(text: str) -> bool:

@@ -1,4 +1,7 @@
-"""Run the benchmarks: `python -m bench [http|ctcae|startup ...]`; prints, and writes bench/results.md when all ran."""
+"""Run the benchmarks: `python -m bench [http|ctcae|startup|cohorts ...]`; prints, and writes results.md when all ran.
+
+A part may be given sizes: `cohorts:10000,100000`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import ctcae, http, startup
+from bench import cohorts, ctcae, http, startup
 
-PARTS = {"startup": startup.rows, "http": http.rows, "ctcae": ctcae.rows}
+PARTS = {"startup": startup.rows, "http": http.rows, "ctcae": ctcae.rows, "cohorts": cohorts.rows}
 RESULTS = Path(__file__).parent / "results.md"
 
 
@@ -21,7 +24,8 @@ def main(names: list[str]) -> None:
     for name in names or PARTS:
         lines += [f"## {name}", ""]
         print(f"## {name}\n", flush=True)
-        for row in PARTS[name]():
+        part, _, sizes = name.partition(":")
+        for row in PARTS[part](*filter(None, [sizes])):
             lines.append(row)
             print(row, flush=True)
         lines.append("")

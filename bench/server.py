@@ -26,7 +26,9 @@ def running(app: str, *, ready: str = "/livez") -> Iterator[tuple[int, subproces
     """Serve `module:app` with one worker; yields its port and process once `ready` answers."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--no-access-log", "--log-level", "warning"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "DEFERVESCE_LOG_LEVEL": "info"})
+    # A database in memory where none is named: complete as soon as it is opened.
+    env = {"DEFERVESCE_DATABASE_URL": "sqlite://", **os.environ, "DEFERVESCE_LOG_LEVEL": "info"}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=env)
     try:
         for _ in range(400):
             try:

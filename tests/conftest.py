@@ -1,4 +1,4 @@
-"""What holds for all tests: how hypothesis draws its examples."""
+"""What holds for all tests: how hypothesis draws its examples, and that no test writes into the working folder."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ _MACHINE = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_
 settings.register_profile("anywhere", deadline=None, suppress_health_check=_MACHINE)
 settings.register_profile("ci", parent=settings.get_profile("anywhere"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "anywhere")
+
+# Databases of their own for tests that need one: tests/databases.py.
+pytest_plugins = ["tests.databases"]
+# A service that a test starts without saying where it keeps cohorts keeps them in memory.
+os.environ.setdefault("DEFERVESCE_DATABASE_URL", "sqlite://")

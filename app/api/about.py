@@ -10,8 +10,12 @@ TAGS: Final[Mapping[str, str]] = {
     "with case definitions and macrophage activation, each criterion shown.",
     "treatment": "Indication for anakinra, immunoglobulin and aspirin, with the working shown.",
     "anakinra": "Starting dose, titration and weaning of anakinra by protocol.",
+    "analysis": "The study's tables and curves of a stored cohort, by any axis, from counts kept beside its rows.",
     "ctcae": "Toxicity grades by CTCAE 4.03, 5.0 and 6.0: one record, a batch, a stream or columns.",
     "protocols": "The dosing protocols, their numbers and sources.",
+    "statistics": "The study's tests without a cohort: exact where that can be done, each answer naming its method; "
+    "survival curves, and the audit of published tables.",
+    "cohorts": "Cohorts of patient records: taken in, derived, shown, exported, derived anew under other rules.",
     "rules": "Every rule set with its thresholds, sources, version and hash.",
     "service": "Health, version, metrics, and what the problem types mean.",
 }

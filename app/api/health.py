@@ -13,8 +13,10 @@ from starlette.responses import Response
 from app.api.kinds import KINDS, NOT_READY
 from app.api.observability import Metrics
 from app.api.problems import ProblemError, not_found
+from app.api.readiness import Readiness
 from app.api.routes import CalculatorRoute
 
+_RETRY_SECONDS = "5"
 _METRICS_EXAMPLE = """# HELP defervesce_requests_total Requests answered
 # TYPE defervesce_requests_total counter
 defervesce_requests_total{route="/v1/anakinra/dose",method="POST",status="200"} 12.0
@@ -39,12 +41,15 @@ class Ready(_Answer):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra={"examples": [{"status": "ready", "rulebook": "loaded", "database": "not_used"}]},
+        json_schema_extra={
+            "examples": [{"status": "ready", "rulebook": "loaded", "database": "reachable", "schema_revision": "0001"}]
+        },
     )
 
     status: Literal["ready"] = Field(description="Always `ready`; a service that is not answers 503")
     rulebook: Literal["loaded"] = Field(description="Every rule file was read and validated")
-    database: Literal["not_used"] = Field(description="This release stores nothing")
+    database: Literal["reachable"] = Field(description="The database answers; one that does not makes a 503")
+    schema_revision: str = Field(description="Revision of the database's schema: the one that this release needs")
 
 
 class RuleSetVersion(_Answer):
@@ -102,10 +107,10 @@ def version_of(code: str, git_sha: str | None, rule_sets: list[RuleSetVersion]) 
     )
 
 
-def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool]) -> APIRouter:
+def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool], readiness: Readiness) -> APIRouter:
     """Make the operations that tell about the service itself."""
     router = APIRouter(tags=["service"], route_class=CalculatorRoute)
-    alive, ready = Alive(status="alive"), Ready(status="ready", rulebook="loaded", database="not_used")
+    alive = Alive(status="alive")
 
     @router.get("/livez", summary="Is the process alive?", operation_id="livez")
     async def livez() -> Alive:
@@ -119,10 +124,16 @@ def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool
         responses={503: {"$ref": "#/components/responses/NotReadyProblem"}},
     )
     async def readyz() -> Ready:
-        """Answer 200 once the rulebook is loaded and until the service stops, else 503."""
+        """Answer 200 while the rulebook is loaded, the database answers and is migrated to this release; else 503.
+
+        The calculators need no database and answer all the same: only what is kept in cohorts is missing then.
+        """
         if not is_ready():
             raise ProblemError(NOT_READY, "The service is stopping.")
-        return ready
+        database = await readiness.status()
+        if database.state != "ready" or database.revision is None:
+            raise ProblemError(NOT_READY, database.detail, headers={"Retry-After": _RETRY_SECONDS})
+        return Ready(status="ready", rulebook="loaded", database="reachable", schema_revision=database.revision)
 
     @router.get("/version", summary="What is running?", operation_id="version")
     async def version_() -> Version:

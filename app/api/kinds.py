@@ -68,6 +68,48 @@ NOT_ACCEPTABLE: Final = Kind(
     "The Accept header leaves out every format this operation can answer in.",
     "Accept application/json, or a format that the operation lists.",
 )
+CONFLICT: Final = Kind(
+    "duplicate-patients",
+    409,
+    "A patient id is there already",
+    "A patient id occurs twice in what was sent, or the cohort holds it already. Nothing was changed.",
+    "Leave out the patients that `errors` names, replace them by PUT, or send ?on_error=skip.",
+)
+READ_ONLY: Final = Kind(
+    "cohort-read-only",
+    409,
+    "This cohort is never changed",
+    "The cohort is built in: it can be read, analysed and pictured.",
+    "Export it and create a cohort of your own from the export.",
+)
+IN_PROGRESS: Final = Kind(
+    "request-in-progress",
+    409,
+    "The first request with this key is still being answered",
+    "Another request with the same Idempotency-Key has not ended yet.",
+    "Wait for the time in Retry-After and send the same request again.",
+)
+STALE: Final = Kind(
+    "precondition-failed",
+    412,
+    "It was changed meanwhile",
+    "If-Match names another version than the current one. Nothing was changed.",
+    "Read it again, look at what changed, and send the new ETag.",
+)
+UNCONDITIONAL: Final = Kind(
+    "precondition-required",
+    428,
+    "If-Match is needed",
+    "A change that cannot be undone names the version it was made for.",
+    "Send If-Match with the ETag of what you read, or * for whatever is there.",
+)
+KEY_REUSED: Final = Kind(
+    "idempotency-key-reused",
+    422,
+    "This Idempotency-Key belongs to another request",
+    "The key was sent before with another body or to another path. Nothing was changed.",
+    "Use a new key for each request, and the same key only to repeat the same request.",
+)
 TIMEOUT: Final = Kind(
     "request-timeout",
     408,
@@ -107,8 +149,15 @@ NOT_READY: Final = Kind(
     "not-ready",
     503,
     "The service is not ready",
-    "The service is starting or stopping.",
+    "The service is starting or stopping, or its database cannot be reached or is not migrated.",
     "Try again shortly.",
+)
+DATABASE_UNAVAILABLE: Final = Kind(
+    "database-unavailable",
+    503,
+    "The database cannot be used now",
+    "The database is locked by another change, read-only, full, too busy, not migrated, or gone. Nothing was changed.",
+    "Send the same request again after the time in Retry-After; calculators need no database and answer meanwhile.",
 )
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -125,7 +174,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         UNSUPPORTED_MEDIA,
         VALIDATION,
         INTERNAL,
+        CONFLICT,
+        READ_ONLY,
+        IN_PROGRESS,
+        STALE,
+        UNCONDITIONAL,
+        KEY_REUSED,
         NOT_READY,
+        DATABASE_UNAVAILABLE,
     )
 }
 BY_STATUS: Final[Mapping[int, Kind]] = {kind.status: kind for kind in reversed(list(KINDS.values()))}

@@ -5,6 +5,8 @@ The exceptions, from the outside in::
     Exception                     anything unforeseen: 500, logged without its message
     ├── ProblemError              an answer this layer gives itself (4xx, 503)
     ├── RefusedInputError         a clinical function refused an input: 422
+    ├── StoreError                a stored cohort or the database refused: 404, 409, 412, 422, 503
+    ├── IntakeError               what was sent to be taken into a cohort was refused: 400, 409, 422
     ├── RequestValidationError    FastAPI refused a query or path parameter: 422
     └── HTTPException             Starlette's and FastAPI's own: 404, 405 ...
 
@@ -26,6 +28,8 @@ from starlette.exceptions import HTTPException
 from app.api.kinds import BY_STATUS, INTERNAL, NOT_FOUND, VALIDATION, Kind
 from app.api.reply import Reply
 from app.clinical.refusal import InputError, RefusedInputError
+from app.cohorts.errors import StoreError
+from app.cohorts.intake.rows import IntakeError
 
 PROBLEM_JSON: Final = b"application/problem+json"
 LISTED_ERRORS: Final = 50
@@ -43,6 +47,9 @@ class ProblemItem(BaseModel):
     code: str = Field(description="Stable, machine-readable reason in snake_case", examples=["out_of_range"])
     message: str = Field(description="What is wrong and what is allowed, in words")
     allowed: list[str] | None = Field(default=None, description="What would be accepted, or what was probably meant")
+    line: int | None = Field(
+        default=None, ge=1, description="Line of NDJSON or CSV that the row starts on, from 1; absent elsewhere"
+    )
     location: str | None = Field(
         default=None, description="`query`, `path` or `header`; absent when the pointer leads into the body"
     )
@@ -122,6 +129,8 @@ def problem_of(exc: Exception) -> ProblemError | None:
     """Return the problem an exception stands for, or None for a fault of our own."""
     if isinstance(exc, ProblemError):
         return exc
+    if isinstance(exc, StoreError | IntakeError):
+        return _of_cohorts(exc)
     if isinstance(exc, RefusedInputError):
         return refused(exc.errors)
     if isinstance(exc, RequestValidationError):
@@ -173,6 +182,8 @@ def _item(error: InputError, location: str | None) -> dict[str, Any]:
     }
     if error.allowed:
         item["allowed"] = list(error.allowed)
+    if (line := getattr(error, "line", None)) is not None:
+        item["line"] = line
     if location is not None:
         item["location"] = location
     return item
@@ -195,6 +206,12 @@ def _of_parameters(exc: RequestValidationError) -> ProblemError:
 
     location, errors = of_parameters(exc.errors())
     return refused(errors, location=location)
+
+
+def _of_cohorts(exc: StoreError | IntakeError) -> ProblemError:
+    from app.api.store_problems import of_import, of_store  # noqa: PLC0415  # as above
+
+    return of_store(exc) if isinstance(exc, StoreError) else of_import(exc)
 
 
 def _of_http(exc: HTTPException) -> ProblemError:

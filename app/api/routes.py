@@ -7,10 +7,11 @@ second validation of the answer. Every other signature goes through FastAPI, wit
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, Final, TypeVar, cast, get_origin
 from urllib.parse import parse_qsl
 
 from fastapi import params
@@ -68,12 +69,12 @@ class CalculatorRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler with our checks before it."""
         answer = super().get_route_handler()
-        parameters = _known_parameters(self.dependant)
+        parameters, lists = _known_parameters(self.dependant), _list_parameters(self.dependant)
         adapter = _body_adapter(self.dependant)
         negotiates = bool(self.dependant.request_param_name)
 
         async def checked(request: Request) -> Response:
-            refuse_unknown_parameters(request.scope["query_string"], parameters)
+            refuse_unknown_parameters(request.scope["query_string"], parameters, lists)
             context = context_of(request.scope)
             if not negotiates:
                 require_json_accepted(context.headers)
@@ -115,7 +116,7 @@ class LeanOperation:
             limit = context.limits.body_bytes if self._bulk else context.limits.record_bytes
             length = context.headers.get(b"content-length")
             raw = await receive_body(length, receive, limit, context.limits.receive_seconds)
-            arguments[self._body] = parse(raw, self._adapter)
+            arguments[self._body] = await _parsed(raw, self._adapter, context.limits)
         answer = await self._endpoint(**arguments)
         return answer if isinstance(answer, Response) else Reply(self._status, JSON, self._write(answer))
 
@@ -128,8 +129,11 @@ def lean_operation(found: RouteContext) -> LeanOperation | None:
     return None
 
 
-def refuse_unknown_parameters(query: bytes, known: frozenset[str]) -> None:
-    """Refuse a misspelt or repeated query parameter: to ignore it would be to answer another question."""
+def refuse_unknown_parameters(query: bytes, known: frozenset[str], lists: frozenset[str] = frozenset()) -> None:
+    """Refuse a misspelt or repeated query parameter: to ignore it would be to answer another question.
+
+    `lists` are those that may stand several times.
+    """
     if not query:
         return
     names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
@@ -138,7 +142,7 @@ def refuse_unknown_parameters(query: bytes, known: frozenset[str]) -> None:
     ]
     errors += [
         InputError(step(name), "duplicate_parameter", "This parameter occurs more than once.")
-        for name in sorted(known)
+        for name in sorted(known - lists)
         if names.count(name) > 1
     ]
     if errors:
@@ -158,7 +162,7 @@ class _CheckedRequest(Request):
         length = context.headers.get(b"content-length")
         checked = cls(request.scope, request.receive)
         checked._raw = await receive_body(length, request.receive, limit, context.limits.receive_seconds)
-        checked._model = parse(checked._raw, adapter)
+        checked._model = await _parsed(checked._raw, adapter, context.limits)
         return checked
 
     async def body(self) -> bytes:
@@ -166,6 +170,13 @@ class _CheckedRequest(Request):
 
     async def json(self) -> Any:  # noqa: ANN401  # whatever model the endpoint takes
         return self._model
+
+
+async def _parsed(raw: bytes, adapter: TypeAdapter[Any], limits: Limits) -> Any:  # noqa: ANN401  # the body's model
+    """Parse a body: a large one in a thread, so that small requests beside it are answered meanwhile."""
+    if len(raw) <= limits.record_bytes:
+        return parse(raw, adapter)
+    return await asyncio.to_thread(parse, raw, adapter)
 
 
 def _body_adapter(dependant: Dependant) -> TypeAdapter[Any] | None:
@@ -201,6 +212,12 @@ def _known_parameters(dependant: Dependant) -> frozenset[str]:
     """Name the query parameters that an operation and its dependencies read."""
     elsewhere = (params.Path, params.Header, params.Cookie)
     return frozenset(f.alias for f in get_flat_params(dependant) if not isinstance(f.field_info, elsewhere))
+
+
+def _list_parameters(dependant: Dependant) -> frozenset[str]:
+    """Name the query parameters that are lists, one item each time they stand."""
+    found = (f for f in get_flat_params(dependant) if isinstance(f.field_info, params.Query))
+    return frozenset(f.alias for f in found if get_origin(f.field_info.annotation) is list)
 
 
 __all__ = ["CalculatorRoute", "LeanOperation", "bulk", "lean_operation", "refuse_unknown_parameters", "written_by"]

@@ -61,43 +61,49 @@ class Answer:
 
 
 class BoundedReceive:
-    """Receives a body for FastAPI's own ways of reading it: no larger and no slower than the service takes."""
+    """Receives a body for FastAPI's own ways of reading it: no larger and no slower than the service takes.
 
-    __slots__ = ("_complete", "_context", "_deadline", "_receive", "_received")
+    Only the time spent waiting for the sender counts, not the time that what was received takes to be worked on.
+    """
+
+    __slots__ = ("_begun", "_complete", "_context", "_patience", "_receive", "_received")
 
     def __init__(self, receive: Receive, context: RequestContext) -> None:
         self._receive = receive
         self._context = context
         self._received = 0
-        self._deadline: float | None = None
+        self._patience = context.limits.receive_seconds
+        self._begun = False
         self._complete = False
 
     async def __call__(self) -> Message:
         """Receive the next message, or raise the 413 or the 408."""
         if self._complete or self._context.draining:
             return await self._receive()
-        if self._deadline is None:
+        if not self._begun:
             self._begin()
+        clock = asyncio.get_running_loop().time
+        started = clock()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout(self._patience):
                 message = await self._receive()
         except TimeoutError:
             raise too_slow() from None
+        self._patience -= clock() - started
         if message["type"] == "http.request":
             self._account(message)
         return message
 
     def _begin(self) -> None:
+        self._begun = True
         declared = self._context.headers.get(b"content-length")
-        if declared is not None and declared_length(declared) > self._context.limits.body_bytes:
-            raise too_large(self._context.limits.body_bytes)
-        self._deadline = asyncio.get_running_loop().time() + self._context.limits.receive_seconds
+        if declared is not None and declared_length(declared) > self._context.body_bytes:
+            raise too_large(self._context.body_bytes)
 
     def _account(self, message: Message) -> None:
         size = len(message.get("body", b""))
         self._received += size
         self._complete = not message.get("more_body", False)
-        if self._received > self._context.limits.body_bytes:
-            raise too_large(self._context.limits.body_bytes)
-        if self._deadline is not None:
-            self._deadline += size / BYTES_PER_SECOND
+        if self._received > self._context.body_bytes:
+            raise too_large(self._context.body_bytes)
+        self._patience += size / BYTES_PER_SECOND

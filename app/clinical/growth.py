@@ -74,7 +74,7 @@ class GrowthLimits:
         self._centimetres = float(self.rules.number("centimetres_per_metre"))
         self._disagree = _caution(self.rules, "weight_and_height_disagree")
         # Most ages come in whole or half years: their points are worked out once. An age is nobody's name.
-        self._points = lru_cache(self._work_out)
+        self._points = lru_cache(maxsize=4096)(self._work_out)
 
     def cautions(
         self,

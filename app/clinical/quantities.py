@@ -39,7 +39,7 @@ class Quantities:
         self._by_name = self.analytes | _by_loinc(self.analytes.values())
         self._ambiguous = {name: row for row in self.rules.content.ambiguous for name in row.name}
         self._also_called = {n: a.slug for a in self.analytes.values() for n in (a.slug, *a.rule.also_called)}
-        self._tiers = _body_tiers(self.body_rules) | {
+        self._tiers = tiers_of(self.body_rules) | {
             a.rule.field: a.canonical.tiers._replace(label=a.rule.field)
             for a in self.analytes.values()
             if a.rule.field is not None
@@ -120,6 +120,10 @@ class Quantities:
             raise RefusedInputError(error)
         return cautions
 
+    def tiers(self, name: str) -> Tiers:
+        """Return the ranges of a measurement that is no laboratory entry ("weight_kg", "infusion.dopamine")."""
+        return self._tiers[name]
+
     def check_each(
         self, values: Iterable[tuple[str, float | Decimal | None, str]], *, override: bool = False
     ) -> tuple[Caution, ...]:
@@ -174,7 +178,7 @@ def _by_loinc(analytes: Iterable[Analyte]) -> dict[str, Analyte]:
     return found
 
 
-def _body_tiers(rules: LoadedRuleSet) -> dict[str, Tiers]:
+def tiers_of(rules: LoadedRuleSet) -> dict[str, Tiers]:
     """Compile rows named `weight_kg.possible`, `.plausible`, `.usual`; an absent one is as wide as the one before."""
     rows: dict[str, dict[str, Range]] = {}
     for row in rules.content.range:

@@ -50,14 +50,16 @@ class PalsHypotension:
 
     def judge(self, facts: Facts) -> Finding:
         """Compare the systolic pressure with the limit for age."""
-        return self._criterion(facts).measured(facts.hemodynamics.systolic_bp_mmhg)
+        return self.limit(facts.age_years).measured(facts.hemodynamics.systolic_bp_mmhg)
 
-    def _criterion(self, facts: Facts) -> Criterion:
-        if self._is_adolescent(facts.completed_years):
+    def limit(self, age_years: float) -> Criterion:
+        """Return the criterion that holds at an age in years."""
+        completed_years = int(age_years)
+        if self._is_adolescent(completed_years):
             return self._adolescent
-        if not self._is_infant(facts.completed_years):
-            return self._children[facts.completed_years]
-        days = int(significant(exact(facts.age_years) * DAYS_PER_YEAR))
+        if not self._is_infant(completed_years):
+            return self._children[completed_years]
+        days = int(significant(exact(age_years) * DAYS_PER_YEAR))
         return self._neonate if self._is_neonate(days) else self._infant
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -140,7 +140,8 @@ class Custom(Strict):
 
 
 def make_app(**settings: str) -> tuple[Service, io.StringIO]:
-    chosen = load_settings({f"DEFERVESCE_{name.upper()}": value for name, value in settings.items()})
+    named = {"database_url": "sqlite://"} | settings
+    chosen = load_settings({f"DEFERVESCE_{name.upper()}": value for name, value in named.items()})
     app, log = assemble(chosen, Rulebook([]), [build_example()]), io.StringIO()
     app.writer = LineWriter(log)
     return app, log
@@ -176,7 +177,7 @@ def make_example():
 
 @pytest.fixture(scope="session")
 def app() -> Service:
-    return create_app(Settings.model_construct())
+    return create_app(Settings.model_construct(database_url=SecretStr("sqlite://")))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ STATUS = "/proc/{}/status"
 
 def environment(**settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DEFERVESCE_")}
+    kept["DEFERVESCE_DATABASE_URL"] = "sqlite://"
     return kept | {f"DEFERVESCE_{name.upper()}": value for name, value in settings.items()}
 
 
@@ -114,6 +115,8 @@ def test_it_answers(server):
 @pytest.mark.parametrize("declared", [True, False], ids=["with Content-Length", "chunked"])
 def test_100_mb_are_refused_without_being_kept(server, declared):
     port, process, _ = server
+    # What is loaded in the background after the start is loaded now, and is not counted.
+    assert ask(port, "GET", "/v1/cohorts")[0] == 200
     before = peak_memory_mb(process)
     megabyte = b" " * 1_000_000
     headers = {"Content-Type": "application/json"} | ({"Content-Length": "100000000"} if declared else {})

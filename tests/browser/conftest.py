@@ -29,7 +29,7 @@ def chromium() -> str | None:
 @pytest.fixture(scope="session")
 def service() -> Iterator[str]:
     """Serve everything on a real socket; yields its origin."""
-    app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error"}))
+    app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error", "DEFERVESCE_DATABASE_URL": "sqlite://"}))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, name="service")
     thread.start()

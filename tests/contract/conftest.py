@@ -11,7 +11,7 @@ from app.settings import load_settings
 
 @pytest.fixture(scope="session")
 def app():
-    return create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error"}))
+    return create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error", "DEFERVESCE_DATABASE_URL": "sqlite://"}))
 
 
 @pytest.fixture(scope="session")

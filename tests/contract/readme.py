@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -48,14 +49,18 @@ def serving() -> Iterator[int]:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        _wait(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "DEFERVESCE_DATABASE_URL": f"sqlite:///{folder}/readme.db"}
+        cli = [sys.executable, "-m", "app.cli"]
+        subprocess.run([*cli, "migrate"], cwd=ROOT, env=env, check=True, capture_output=True, timeout=60)
+        command = [*cli, "serve", "--port", str(port)]
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            _wait(port, process)
+            yield port
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -20,7 +20,7 @@ from app.settings import load_settings
 
 EXAMPLES = int(os.environ.get("DEFERVESCE_TEST_EXAMPLES", "25"))
 
-app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error"}))
+app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error", "DEFERVESCE_DATABASE_URL": "sqlite://"}))
 schema = schemathesis.openapi.from_asgi("/openapi.json", app)
 
 

@@ -10,13 +10,15 @@ from app.settings import Settings, SettingsError, load_settings
 CANARY = "canary7391"
 
 
-def test_the_defaults_are_safe():
+def test_the_defaults_are_safe(monkeypatch):
+    monkeypatch.delenv("DEFERVESCE_DATABASE_URL", raising=False)
     settings = load_settings({})
     assert settings.host == "127.0.0.1"
     assert settings.cors_origins == ()
     assert settings.body_bytes == 80_000_000
     assert settings.record_bytes == 1_000_000
     assert settings.max_batch_items == 1_000_000
+    assert settings.database_url.get_secret_value() == "sqlite:///defervesce.db"
 
 
 def test_everything_can_be_set(tmp_path):
@@ -65,12 +67,22 @@ BAD = {
     "MAX_BODY_MB": ["0.5", "1001", "nan", CANARY],
     "MAX_BATCH_ITEMS": ["0", "10000001", "1.5"],
     "RECEIVE_TIMEOUT_SECONDS": ["0", "601", "inf"],
+    "DATABASE_POOL_SIZE": ["0", "101", CANARY],
+    "DATABASE_TIMEOUT_SECONDS": ["0", "61", "nan"],
     "KEEP_ALIVE_SECONDS": ["0", "601"],
     "LOG_LEVEL": [CANARY, "INFO"],
     "LOG_FORMAT": [CANARY],
     "GIT_SHA": [CANARY, "0123ABC"],
     "RULES_DIR": [f"/{CANARY}/nowhere"],
-    "DATABASE_URL": [f"mysql://user:{CANARY}@db/x", CANARY, f"file:///{CANARY}", f"postgresqlx://{CANARY}@x"],
+    "DATABASE_URL": [
+        f"mysql://user:{CANARY}@db/x",
+        CANARY,
+        f"file:///{CANARY}",
+        f"postgresqlx://{CANARY}@x",
+        f"sqlite+aiosqlite:///{CANARY}",
+        "sqlite",
+        f"postgresql://u:{CANARY}@db:port/x",
+    ],
     "CORS_ORIGINS": [
         "*",
         "null",
@@ -129,7 +141,7 @@ def test_the_test_suites_own_variables_are_let_be():
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "sqlite+aiosqlite:///:memory:", "sqlite+aiosqlite://"]
+    "url", ["sqlite://", "sqlite:///:memory:", "sqlite+pysqlite:///:memory:", "sqlite+pysqlite://"]
 )
 def test_many_processes_and_a_database_in_memory_do_not_go_together(url):
     load_settings({"DEFERVESCE_DATABASE_URL": url})

@@ -108,6 +108,17 @@ class Scale:
                     return assumed._replace(assumption=place)
         return strict._replace(missing=missing)
 
+    def judge_strictly(self, numbers: Numbers, stated: Facts) -> Judged:
+        """Judge one record and assume nothing of what is missing."""
+        return self._judge(numbers, stated, _STRICT)
+
+    @property
+    def tests(self) -> tuple[Bound, ...]:
+        """Return every comparison that a strict judgement may rest on, each once."""
+        banded = (b for band in self.bands for b in band.bounds)
+        derived = (b for d in self.derived.values() for b in d.bounds)
+        return tuple(dict.fromkeys((*banded, *derived)))
+
     @staticmethod
     def _applies(assumption: AssumptionRule, numbers: Numbers, stated: Facts) -> bool:
         absent = numbers[_BASELINE_AT] is None

@@ -1,0 +1,54 @@
+"""Runs the migrations: on the database of the settings, or on the one that the caller names in the configuration."""
+# ruff: noqa: INP001  # a folder named like the library must not be a package
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from alembic import context
+from app.cohorts.engine import WRITES, make_engine
+from app.cohorts.tables import METADATA
+from app.settings import load_settings
+
+_LOCK = 7_391_202_311
+
+
+def _url() -> str:
+    named: str | None = context.config.attributes.get("url")
+    return named or load_settings().database_url.get_secret_value()
+
+
+def _run(connection: sa.Connection) -> None:
+    """One transaction for everything; a second migration at the same time waits, and then finds nothing to do."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    context.configure(
+        connection=connection, target_metadata=METADATA, render_as_batch=True, transactional_ddl=True, compare_type=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _offline() -> None:
+    """Print the statements (`alembic upgrade head --sql`)."""
+    engine = make_engine(_url())
+    context.configure(dialect_name=engine.dialect.name, target_metadata=METADATA, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _online() -> None:
+    engine = make_engine(_url(), pool_size=1, create=True)
+    try:
+        with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+            _run(connection)
+    finally:
+        engine.dispose()
+
+
+if context.is_offline_mode():
+    _offline()
+else:
+    _online()

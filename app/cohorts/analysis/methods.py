@@ -1,0 +1,106 @@
+"""How an analysis was made, in sentences; which software; and what to know before its numbers are used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
+from typing import Final
+
+from app import __version__
+from app.clinical.warning import Caution
+from app.cohorts.analysis.answers import GroupHead, Section, TestResult
+from app.cohorts.analysis.division import Division
+from app.cohorts.analysis.selection import Question
+from app.statistics.fisher import PAST_LIMIT
+from app.statistics.mann_whitney import ASYMPTOTIC as MANN_WHITNEY
+from app.statistics.signed_rank import ASYMPTOTIC as SIGNED_RANK
+
+_QUANTILES: Final = {
+    "weibull": "Weibull's rule (n + 1)p, R's type 6, as GraphPad Prism computes them",
+    "linear": "linear interpolation (n - 1)p + 1, R's type 7",
+}
+_ADJUST: Final = {
+    "holm": "p-values are adjusted by Holm's method over the tests of each section",
+    "benjamini_hochberg": "p-values are adjusted by Benjamini and Hochberg's method over the tests of each section",
+}
+_MISSING: Final = (
+    "Missing values are not imputed: percentages and tests are over the known values; n_missing says how many are not."
+)
+_EXACT: Final = (
+    "Tests are two-sided. Where an exact computation would pass the documented size the asymptotic one is used, "
+    "and `exact` is false."
+)
+# An asymptotic result of one of these means that the exact computation was too large.
+_COULD_BE_EXACT: Final = (MANN_WHITNEY, SIGNED_RANK, PAST_LIMIT)
+_FORMS: Final = "A variable that makes the groups is not tested."
+_FEVER: Final = (
+    "Defervescence is the first oral or rectal temperature below the rule set's limit; curves are Kaplan and Meier's, "
+    "{level}% limits by Greenwood's variance on the {interval} scale, medians where the curve crosses one half with "
+    "limits by Brookmeyer and Crowley. Restricted means reach to the longest time that every group is followed."
+)
+_HEART: Final = "First and follow-up measurements are compared within patients."
+
+
+def methods(question: Question, tests: tuple[TestResult, ...]) -> tuple[str, ...]:
+    """Say how the numbers were made: one sentence per method, the tests by the names they answer with."""
+    return tuple(_sentences(question, tests))
+
+
+def _sentences(question: Question, tests: tuple[TestResult, ...]) -> Iterator[str]:
+    yield f"Continuous variables are given as median and quartiles by {_QUANTILES[question.quantile_method]}."
+    yield _MISSING
+    names = sorted({test.method for test in tests if test.p_value is not None})
+    if names:
+        yield f"Tests used: {'; '.join(names)}."
+    yield _EXACT
+    yield _FORMS
+    if question.adjust is not None:
+        yield f"{_ADJUST[question.adjust]}; `p_value` stays unadjusted."
+    else:
+        yield "p-values are not adjusted for the number of tests."
+    if "defervescence" in question.sections:
+        yield _FEVER.format(level=f"{100 * question.confidence:g}", interval=question.interval)
+    if "cardiac" in question.sections:
+        yield _HEART
+    yield _software()
+
+
+@cache
+def _software() -> str:
+    names = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy"))
+    return f"Computed by Defervesce {__version__} from the tallies kept with the cohort, with {names}."
+
+
+def cautions(head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...]) -> tuple[Caution, ...]:
+    """Say what to know before the numbers are used."""
+    return tuple(_cautions(head, sections, tests))
+
+
+def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...]) -> Iterator[Caution]:
+    if not head.n:
+        yield Caution(code="no_patients", message="No patient is selected: every number is 0 or null.")
+        return
+    for division in {d.axis.name: d for d in (*reversed(sections.values()), head)}.values():
+        for group in division.heads:
+            if _is_left_out(division, group):
+                yield Caution(
+                    code="unknown_group_not_tested",
+                    message=f"{group.n} of {division.n} patients are in no group of {division.axis.title}: it is not "
+                    f"known. They are shown as {group.group!r} and left out of the tests.",
+                )
+    alone = [name for name, division in sections.items() if len(division.tested) < 2]  # noqa: PLR2004  # nothing to compare
+    if alone:
+        yield Caution(
+            code="nothing_to_compare",
+            message=f"Fewer than two groups have patients, so there are no comparisons in: {', '.join(alone)}.",
+        )
+    if any(not test.exact and test.method.startswith(_COULD_BE_EXACT) for test in tests):
+        yield Caution(
+            code="asymptotic_past_exact_limit",
+            message="Some tests passed the size of exact computation; they are asymptotic, as their method says.",
+        )
+
+
+def _is_left_out(division: Division, group: GroupHead) -> bool:
+    return group.group == division.axis.unknown and group.n > 0

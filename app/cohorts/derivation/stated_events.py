@@ -1,0 +1,78 @@
+"""Adverse events as the list of a record states them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from app.clinical.ctcae.emergent import highest
+from app.clinical.ctcae.grades import WITHIN_LIMITS, Grade, bits
+from app.cohorts.derivation.derived import Notes
+from app.cohorts.derivation.terms import EventTerm, EventTerms
+from app.cohorts.records import AdverseEvent, PatientRecord
+from app.cohorts.variables import UNGRADED
+
+_READMITTED: Final = "The list of adverse events and outcome.readmitted differ; the list counts. Check both."
+_DEAD: Final = "An adverse event of grade 5 is stated, and outcome.died is false. Check both."
+GradeFacts = Callable[[AdverseEvent, EventTerm], int | None]
+
+
+class Said(NamedTuple):
+    """What the list says of one event: the grades that remain, as bits."""
+
+    possible: int
+    terms: tuple[str, ...]
+
+
+class StatedEvents:
+    """Reads the list of adverse events."""
+
+    def __init__(self, terms: EventTerms, grade_facts: GradeFacts) -> None:
+        self._terms = terms
+        self._grade_facts = grade_facts
+
+    def said(self, events: tuple[AdverseEvent, ...]) -> dict[str, Said]:
+        """Return what a list that was sent says of each of the study's events."""
+        found: dict[str, Said] = {}
+        for sent in events:
+            term = self._terms.find(sent.term)
+            if term.event is None:
+                continue
+            possible = self._stated(sent, term)
+            before = found.get(term.event)
+            if before is not None:
+                possible = highest(before.possible, possible)
+            found[term.event] = Said(possible, (*(before.terms if before else ()), term.slug))
+        return found
+
+    def _stated(self, sent: AdverseEvent, term: EventTerm) -> int:
+        grade = self._grade_facts(sent, term) if sent.grade is None and sent.facts else sent.grade
+        return bits(term.grades or (1,)) if grade is None else bits((grade,))
+
+    def listed(self, record: PatientRecord, notes: Notes) -> list[dict[str, Any]]:
+        """Return the list with slugs and grades, for the answer."""
+        found = []
+        for sent in record.adverse_events or ():
+            term = self._terms.find(sent.term)
+            grade = self._grade_facts(sent, term) if sent.grade is None and sent.facts else sent.grade
+            found.append({"term": term.slug, "event": term.event, "grade": grade})
+        fatal = any(one["grade"] == Grade.DEATH for one in found)
+        if fatal and record.outcome is not None and record.outcome.died is False:
+            notes.disagree("outcome.died", stated=False, derived=True, message=_DEAD)
+        return found
+
+
+def readmission(record: PatientRecord, said: Mapping[str, Said] | None, values: dict[str, int], notes: Notes) -> None:
+    """Write re-hospitalization: as listed, else by the outcome."""
+    outcome = None if record.outcome is None else record.outcome.readmitted
+    stated: bool | None = None
+    if said is not None and UNGRADED in said:
+        stated = said[UNGRADED].possible != WITHIN_LIMITS
+        if outcome is not None and outcome is not stated:
+            notes.disagree("outcome.readmitted", outcome, stated, _READMITTED)
+    elif outcome is not None:
+        stated = outcome
+    elif said is not None:
+        stated = False
+    if stated is not None:
+        values[f"ae.{UNGRADED}"] = int(stated)

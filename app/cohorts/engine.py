@@ -1,0 +1,162 @@
+"""The database engine: how SQLite and PostgreSQL are opened, and what their errors mean.
+
+SQLite: write-ahead log, so that readers never wait; `synchronous=FULL`, so that what was acknowledged outlives a power
+cut; writers begin with BEGIN IMMEDIATE, so that they queue at the start and no transaction fails half-way for a lock.
+A file that does not exist is not made here: `defervesce migrate` makes it.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from app.cohorts.errors import DatabaseUnavailableError
+from app.cohorts.probe import file_address, sqlite_path
+from app.cohorts.reasons import PRIMARY, reason_of
+from app.cohorts.schema import HEAD
+from app.cohorts.tables import METADATA
+
+# Execution options: of a connection, whether it writes (True, or "at once" for one that waits for nobody); of an
+# engine, how long its writers wait, and whether its database lives in this process alone.
+WRITES: Final = "defervesce_writes"
+WAITS: Final = "defervesce_waits"
+IN_MEMORY: Final = "defervesce_in_memory"
+_STATEMENT_SECONDS: Final = 60
+_IDLE_SECONDS: Final = 900
+_KILOBYTES_OF_CACHE: Final = 16_000
+_LOG_BYTES: Final = 64_000_000
+
+
+def make_engine(url: str, *, pool_size: int = 10, timeout_seconds: float = 5, create: bool = False) -> sa.Engine:
+    """Make an engine for a `sqlite://` or `postgresql://` URL; nothing is opened before the first use.
+
+    `timeout_seconds`: how long to wait for a connection, for a free one of the pool, and for another writer.
+    `create` makes the file of an SQLite database that does not exist (for migrations).
+    """
+    path = sqlite_path(url)
+    if path is None:
+        return _postgresql(make_url(url), pool_size, timeout_seconds)
+    return _sqlite(path, pool_size, timeout_seconds, create=create)
+
+
+def _postgresql(url: URL, pool_size: int, timeout_seconds: float) -> sa.Engine:
+    milliseconds = int(timeout_seconds * 1000)
+    options = (
+        f"-c lock_timeout={milliseconds} -c statement_timeout={_STATEMENT_SECONDS * 1000}"
+        f" -c idle_in_transaction_session_timeout={_IDLE_SECONDS * 1000}"
+    )
+    defaults = {
+        "application_name": "defervesce",
+        "connect_timeout": str(math.ceil(timeout_seconds)),
+        "keepalives_idle": "30",
+        "options": options,
+    }
+    return sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={name: value for name, value in defaults.items() if name not in url.query},
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=timeout_seconds,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+def _sqlite(path: str, pool_size: int, timeout_seconds: float, *, create: bool) -> sa.Engine:
+    in_memory = not path
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=_memory if in_memory else _file(path, timeout_seconds, create=create),
+        poolclass=QueuePool,
+        # All threads share the one connection that a database in memory is.
+        pool_size=1 if in_memory else pool_size,
+        max_overflow=0,
+        pool_timeout=timeout_seconds,
+        hide_parameters=True,
+        execution_options={WAITS: int(timeout_seconds * 1000), IN_MEMORY: in_memory},
+    )
+    sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "begin", _begin)
+    if in_memory:
+        sa.event.listen(engine, "connect", _create_all(engine.dialect))
+    return engine
+
+
+def _memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def _file(path: str, timeout_seconds: float, *, create: bool) -> Callable[[], sqlite3.Connection]:
+    address = file_address(path, "rwc" if create else "rw")
+
+    def connect() -> sqlite3.Connection:
+        if not create and not Path(path).exists():
+            raise DatabaseUnavailableError("schema", "no_file")
+        return sqlite3.connect(
+            address, uri=True, timeout=timeout_seconds, isolation_level=None, check_same_thread=False
+        )
+
+    return connect
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=FULL")
+    # What is deleted is overwritten: patients who were taken out do not stay readable in the file.
+    connection.execute("PRAGMA secure_delete=ON")
+    connection.execute(f"PRAGMA cache_size=-{_KILOBYTES_OF_CACHE}")
+    connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as exc:
+        # A file that may only be read stays in the mode it has.
+        if exc.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_READONLY:
+            raise
+
+
+def _begin(connection: sa.Connection) -> None:
+    options = connection.get_execution_options()
+    writes = options.get(WRITES, False)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={0 if writes == 'at once' else options[WAITS]}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _create_all(dialect: sa.Dialect) -> Callable[[sqlite3.Connection, object], None]:
+    """Return what makes a database in memory whole when it is opened: it is empty at each start."""
+    tables = METADATA.sorted_tables
+    statements = [str(CreateTable(table).compile(dialect=dialect)) for table in tables]
+    statements += [str(CreateIndex(index).compile(dialect=dialect)) for table in tables for index in table.indexes]
+    statements += ["CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"]
+
+    def create(connection: sqlite3.Connection, _: object) -> None:
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+
+    return create
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the database's errors into DatabaseUnavailableError; everything else passes as it is.
+
+    The original is not kept as the cause: its text may repeat a row.
+    """
+    try:
+        yield
+    except Exception as exc:
+        if isinstance(exc, sa.exc.TimeoutError):
+            raise DatabaseUnavailableError("busy", "pool") from None
+        found = reason_of(exc.orig if isinstance(exc, sa.exc.DBAPIError) else exc)
+        if found is None:
+            raise
+        raise DatabaseUnavailableError(*found) from None

@@ -1,0 +1,139 @@
+"""CSV: one record in each row, its fields in columns with dotted names (RFC 4180, commas, UTF-8, header line)."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from app.clinical.refusal import InputError, RefusedInputError
+from app.cohorts.intake.cells import pointer_of, read_cell
+from app.cohorts.intake.columns import Column, Layout
+from app.cohorts.intake.lines import decoded, raw_lines
+from app.cohorts.intake.rows import LARGEST_RECORD, Chunks, Rows, SentRow, stream_refused
+
+csv.field_size_limit(LARGEST_RECORD)
+
+Tree = dict[Any, Any]
+
+
+def csv_rows(chunks: Chunks, layout: Layout) -> Rows:
+    """Read CSV; blank rows do not count. Raises RefusedInputError when header or text cannot be read."""
+    lines = _Lines(chunks)
+    reader = csv.reader(lines, strict=True)
+    table = _cells(reader, lines)
+    names = next((cells for cells, _ in table), None)
+    if names is None:
+        raise stream_refused("csv_empty", "The text is empty; the first line must name the columns.", 1)
+    columns = layout.header(names)
+    for index, (cells, line) in enumerate(table):
+        yield _row(index, line, cells, columns)
+
+
+class _Lines:
+    """Hands lines to the reader, and watches that no row grows past what a record may be."""
+
+    def __init__(self, chunks: Chunks) -> None:
+        self._lines = raw_lines(chunks)
+        self.number = 0
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line, is_ended in self._lines:
+            self.number += 1
+            self.taken += len(line) + 1
+            if self.taken > LARGEST_RECORD:
+                message = f"This row is larger than {LARGEST_RECORD} bytes; a quote may not be closed."
+                raise stream_refused("line_too_long", message, self.number)
+            yield decoded(line, self.number) + ("\n" if is_ended else "")
+
+
+def _cells(reader: Iterator[list[str]], lines: _Lines) -> Iterator[tuple[list[str], int]]:
+    """Yield each row's cells and the line it starts on."""
+    while True:
+        start, lines.taken = lines.number + 1, 0
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            message = "This row is not CSV: quotes must enclose a whole cell, and a quote inside is written twice."
+            raise stream_refused("csv_malformed", message, start) from None
+        if cells is None:
+            return
+        if any(cells):
+            yield cells, start
+
+
+def _row(index: int, line: int, cells: Sequence[str], columns: Sequence[Column]) -> SentRow:
+    if len(cells) != len(columns):
+        return SentRow(index, line, "", b"", (_ragged(cells, columns),))
+    try:
+        tree = _tree(cells, columns)
+    except RefusedInputError as exc:
+        return SentRow(index, line, "", b"", exc.errors)
+    return SentRow(index, line, "", _written(tree).encode("utf-8"), (), partial(_explain, tree, columns))
+
+
+def _ragged(cells: Sequence[str], columns: Sequence[Column]) -> InputError:
+    hint = " A number with a decimal comma makes two cells of one." if len(cells) > len(columns) else ""
+    message = f"This row has {len(cells)} cells, and the header has {len(columns)} columns.{hint}"
+    return InputError("", "row_ragged", message)
+
+
+def _tree(cells: Sequence[str], columns: Sequence[Column]) -> Tree:
+    """Return a record as nested members, each leaf as JSON text; the items of a list by their number."""
+    root: Tree = {}
+    for cell, column in zip(cells, columns, strict=True):
+        if not cell:
+            continue
+        here = root
+        for step in column.steps[:-1]:
+            below = here.setdefault(step, {})
+            if type(below) is not dict:
+                raise _conflict(column)
+            here = below
+        if column.steps[-1] in here:
+            raise _conflict(column)
+        here[column.steps[-1]] = read_cell(cell, column)
+    return root
+
+
+def _conflict(column: Column) -> RefusedInputError:
+    message = f"Column {column.name} and the column of the object or list around it both have a value; leave one empty."
+    return RefusedInputError(InputError(pointer_of(column), "column_conflict", message))
+
+
+def _written(node: Tree) -> str:
+    """Return a tree as JSON text; the items of a list close up, so that an empty one leaves no hole."""
+    inner = {key: value if type(value) is str else _written(value) for key, value in node.items()}
+    if _is_list(node):
+        return "[" + ",".join(inner[key] for key in sorted(inner)) + "]"
+    return "{" + ",".join(f"{json.dumps(key)}:{value}" for key, value in inner.items()) + "}"
+
+
+def _is_list(node: Tree) -> bool:
+    return type(next(iter(node), "")) is int
+
+
+def _explain(tree: Tree, columns: Sequence[Column], error: InputError) -> InputError:
+    """Name the column that a refused field came from."""
+    names = {_place(tree, column.steps): column.name for column in columns}
+    steps, name = error.pointer.split("/"), ""
+    for length in range(len(steps), 0, -1):
+        name = names.get("/".join(steps[:length]), "")
+        if name:
+            break
+    return replace(error, message=f"Column {name or '.'.join(steps[1:])}: {error.message}")
+
+
+def _place(tree: Tree, steps: Sequence[str | int]) -> str:
+    """Return the pointer that a column's value has in the record as it was written, or a way to nowhere."""
+    pointer, here = "", tree
+    for step in steps:
+        if type(here) is not dict or step not in here:
+            return "nowhere"
+        pointer += f"/{sorted(here).index(step)}" if _is_list(here) else f"/{step}"
+        here = here[step]
+    return pointer

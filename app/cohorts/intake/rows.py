@@ -1,0 +1,62 @@
+"""What every format is read into: one row after the other, each with its place in what was sent.
+
+A row that cannot be read is handed on with its reasons: whoever asked decides whether the rest goes on. What makes the
+whole stream unreadable is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from app.clinical.refusal import InputError, RefusedInputError
+
+LARGEST_RECORD: Final = 1_000_000
+"""Bytes of one record: what a single-record operation takes, too."""
+
+Chunks: TypeAlias = Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class RowError(InputError):
+    """One thing that is wrong with one row: a refused field, and the line of the text it stands in (from 1)."""
+
+    line: int | None = field(default=None)
+
+
+class IntakeError(Exception):
+    """What was sent to be taken into a cohort is refused; nothing was changed."""
+
+
+class MalformedError(IntakeError):
+    """The text is not JSON at all; its message is public."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentRow:
+    """One record as it was sent.
+
+    `line` counts from 1 (None in JSON), `pointer` leads from the whole text to the record (empty but in JSON), `raw` is
+    the record as JSON text. A row that cannot even be read has `errors` instead.
+    """
+
+    index: int
+    line: int | None
+    pointer: str
+    raw: bytes
+    errors: tuple[InputError, ...] = ()
+    explain: Callable[[InputError], InputError] | None = None
+
+    def blame(self, errors: Iterable[InputError]) -> tuple[RowError, ...]:
+        """Return the reasons with their place: pointer from the whole text, and line."""
+        told = map(self.explain, errors) if self.explain else errors
+        return tuple(RowError(self.pointer + e.pointer, e.code, e.message, e.allowed, self.line) for e in told)
+
+
+Rows: TypeAlias = Iterator[SentRow]
+
+
+def stream_refused(code: str, message: str, line: int | None = None, allowed: tuple[str, ...] = ()) -> Exception:
+    """Make the refusal of a whole stream."""
+    return RefusedInputError(RowError("", code, message, allowed, line))

@@ -1,0 +1,111 @@
+"""Reading cohorts: plain calls that block, each within one snapshot. Call them on a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.clinical.rulebook import Rulebook
+from app.cohorts.builtin import STUDY, seed
+from app.cohorts.database import Database
+from app.cohorts.derivers import Derivers, rules_of
+from app.cohorts.errors import StoreError
+from app.cohorts.export import ExportFormat, exported
+from app.cohorts.intake.columns import Layout
+from app.cohorts.intake.taking import Intake, ReadRecord
+from app.cohorts.store.model import Cohort, Patient
+from app.cohorts.summary import CohortDetail, detail_of
+
+if TYPE_CHECKING:
+    from app.cohorts.derivation import PatientFindings
+    from app.cohorts.store import Reader, Store
+
+
+class Page(NamedTuple):
+    """A page of patients, the cohort they are of, and whether more follow."""
+
+    cohort: Cohort
+    patients: list[Patient]
+    has_more: bool
+
+
+class CohortReader:
+    """Shows cohorts and their patients, the built-in cohort included."""
+
+    def __init__(self, database: Database, rulebook: Rulebook, read: ReadRecord) -> None:
+        self._database = database
+        self._derivers = Derivers(rulebook)
+        self._read = read
+        self._seeding = Lock()
+        self._is_seeded = False
+
+    @property
+    def store(self) -> Store:
+        """The store underneath."""
+        return self._database.store
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The columns that a CSV may have."""
+        from app.cohorts.records import PatientRecord  # noqa: PLC0415  # its schema is needed here alone
+
+        return Layout(PatientRecord.model_json_schema())
+
+    @contextmanager
+    def open(self, cohort_id: str) -> Iterator[tuple[Reader, Cohort]]:
+        """Begin a snapshot of a cohort, the built-in one included. Raises CohortNotFoundError."""
+        if cohort_id == STUDY:
+            self.prepare()
+        with self.store.read() as reader:
+            yield reader, reader.cohort(cohort_id)
+
+    def prepared(self) -> Store:
+        """Return the store with the built-in cohort in it, unless the database takes no writes now."""
+        with suppress(StoreError):
+            self.prepare()
+        return self.store
+
+    def prepare(self) -> None:
+        """Make sure that the built-in cohort is there; costs nothing from the second time on."""
+        with self._seeding:
+            if not self._is_seeded:
+                deriver = self._derivers.default
+                seed(self.store, Intake(self._read, deriver), rules_of(deriver))
+                self._is_seeded = True
+
+    def cohorts(self, after: int, limit: int) -> tuple[list[Cohort], bool]:
+        """Return a page of the cohorts, and whether more follow."""
+        with self.prepared().read() as reader:
+            found = reader.cohorts(after, limit + 1)
+        return found[:limit], len(found) > limit
+
+    def detail(self, cohort_id: str) -> CohortDetail:
+        """Return a cohort with its counts."""
+        with self.open(cohort_id) as (reader, cohort):
+            return detail_of(cohort, reader.strata(cohort))
+
+    def patients(self, cohort_id: str, after: int, limit: int) -> Page:
+        """Return a page of a cohort's patients in the order of their arrival."""
+        with self.open(cohort_id) as (reader, cohort):
+            found = reader.patients(cohort, after, limit + 1)
+        return Page(cohort, found[:limit], len(found) > limit)
+
+    def patient(self, cohort_id: str, patient_id: str) -> Patient:
+        """Return one patient. Raises CohortNotFoundError, PatientNotFoundError."""
+        with self.open(cohort_id) as (reader, cohort):
+            return reader.patient(cohort, patient_id)
+
+    def findings(self, cohort_id: str, patient: Patient) -> PatientFindings:
+        """Return the Findings behind what was derived of a patient, made anew."""
+        with self.open(cohort_id) as (_, cohort):
+            deriver = self._derivers.of(cohort)
+        return deriver.findings(self._read(patient.record_json.encode()).record)
+
+    def export(self, cohort_id: str, kind: ExportFormat) -> Generator[bytes, None, None]:
+        """Yield the cohort's version in digits, and then its records piece by piece, all of one snapshot."""
+        with self.open(cohort_id) as (reader, cohort):
+            yield str(cohort.version).encode()
+            yield from exported(reader, cohort, kind, self.layout)

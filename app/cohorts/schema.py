@@ -1,0 +1,48 @@
+"""The revision of the schema that this release needs, and the way there.
+
+The revision is a constant, so that the service at start need not load Alembic; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+HEAD: Final = "0001"
+_CHECKOUT: Final = Path(__file__).parents[2] / "alembic"
+_INSTALLED: Final = Path(sys.prefix) / "share" / "defervesce" / "alembic"
+
+
+class MigrationsMissingError(Exception):
+    """The migrations are not installed beside the code."""
+
+
+def migrations() -> Path:
+    """Return the folder of the migrations: the checkout's, or that of the installed service."""
+    for folder in (_CHECKOUT, _INSTALLED):
+        if (folder / "env.py").is_file():
+            return folder
+    raise MigrationsMissingError(f"the migrations are missing: they belong into {_INSTALLED}")
+
+
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring a database to a revision; makes an SQLite file that does not exist. Safe to run twice at once.
+
+    DatabaseUnavailableError when it cannot be reached or written.
+    """
+    from alembic import command  # noqa: PLC0415  # half a second that only a migration needs
+    from app.cohorts.engine import translated  # noqa: PLC0415  # it needs this module's constant
+
+    with translated():
+        command.upgrade(config(url), revision)
+
+
+def config(url: str) -> Any:  # noqa: ANN401  # Alembic's Config, which is not loaded to name it
+    """Return Alembic's configuration for a database."""
+    from alembic.config import Config  # noqa: PLC0415  # as above
+
+    made = Config()
+    made.set_main_option("script_location", str(migrations()).replace("%", "%%"))
+    made.attributes["url"] = url
+    return made

@@ -1,0 +1,64 @@
+"""Remembered answers: the same request sent twice under one key is carried out once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from app.cohorts.errors import IdempotencyConflictError
+from app.cohorts.store.model import Remembered
+from app.cohorts.store.reader import Reader
+from app.cohorts.tables import IDEMPOTENCY
+
+_LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(:lock)")
+_DAY: Final = timedelta(hours=24)
+
+
+class AnswerWriter(Reader):
+    """The part of a writer that remembers answers."""
+
+    def recall(self, scope: str, key: str, fingerprint: bytes) -> Remembered | None:
+        """Return the answer kept for a key, as Reader.recall does, and hold back whoever else comes with it."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(_LOCK, {"lock": _number(scope, key)})
+        return super().recall(scope, key, fingerprint)
+
+    def remember(  # noqa: PLR0913  # what an answer consists of
+        self,
+        scope: str,
+        key: str,
+        fingerprint: bytes,
+        *,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        keep: timedelta = _DAY,
+    ) -> None:
+        """Keep the answer given to a key, with the change that it tells of.
+
+        IdempotencyConflictError when an answer is kept already: call `recall` before, in the same transaction.
+        """
+        if self.recall(scope, key, fingerprint) is not None:
+            raise IdempotencyConflictError("The key was answered meanwhile.")
+        self._connection.execute(sa.delete(IDEMPOTENCY).where(IDEMPOTENCY.c.expires_at <= self.now))
+        kept = {
+            "scope": scope,
+            "key": key,
+            "fingerprint": fingerprint,
+            "status": status,
+            "headers": msgspec.json.encode(headers or {}).decode(),
+            "body": body,
+            "expires_at": self.now + keep,
+        }
+        self._connection.execute(sa.insert(IDEMPOTENCY).values(kept))
+
+
+def _number(scope: str, key: str) -> int:
+    """Return a key as the 64-bit number by which PostgreSQL names a lock."""
+    digest = blake2b(f"{scope}\n{key}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

@@ -1,0 +1,85 @@
+"""Jobs: work that outlives its request, and that is found out when its process is gone."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from app.cohorts.errors import JobLostError
+from app.cohorts.store.model import Job, JobState
+from app.cohorts.store.reader import Reader, job_of
+from app.cohorts.tables import JOBS
+
+# A process that has not been heard of for so long has ended.
+LEASE: Final = timedelta(seconds=60)
+UNDER_WAY: Final[tuple[JobState, ...]] = ("queued", "running")
+LOST: Final = {
+    "code": "job_lost",
+    "message": "The process that ran it has ended. Nothing of it was kept; send the request again.",
+}
+
+
+class JobWriter(Reader):
+    """The part of a writer that keeps jobs."""
+
+    def create_job(self, kind: str, cohort_id: str | None = None, total: int | None = None) -> Job:
+        """Create a job in state `queued`. It belongs to this process, which shows that it lives by `Store.beat`."""
+        kept = {
+            "id": secrets.token_hex(8),
+            "kind": kind,
+            "cohort_id": cohort_id,
+            "state": "queued",
+            "progress": 0,
+            "total": total,
+            "owner": self._board.owner,
+            "created_at": self.now,
+            "updated_at": self.now,
+        }
+        row = self._connection.execute(sa.insert(JOBS).values(kept).returning(*JOBS.columns)).one()
+        return job_of(row, self._board)
+
+    def start_job(self, job_id: str) -> Job:
+        """Move a job from `queued` to `running`. JobLostError if it was given up meanwhile."""
+        return self._move(job_id, {"state": "running"})
+
+    def finish_job(
+        self, job_id: str, *, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None
+    ) -> Job:
+        """End a job (`failed` when there is an error), best in the transaction that keeps what the job did.
+
+        Raises JobLostError if it was given up meanwhile: let the exception leave the transaction, which undoes it.
+        """
+        told = self._board.told(job_id)
+        state = "succeeded" if error is None else "failed"
+        kept: dict[str, Any] = {"state": state, "result": _text(result), "error": _text(error)}
+        if told is not None:
+            kept["progress"] = told[0]
+        job = self._move(job_id, kept)
+        self._board.forget(job_id)
+        return job
+
+    def _move(self, job_id: str, kept: dict[str, Any]) -> Job:
+        mine = sa.update(JOBS).where(
+            JOBS.c.id == job_id, JOBS.c.owner == self._board.owner, JOBS.c.state.in_(UNDER_WAY)
+        )
+        moved = mine.values(**kept, updated_at=self.now).returning(*JOBS.columns)
+        row = self._connection.execute(moved).one_or_none()
+        if row is None:
+            raise JobLostError("The job was given up.")
+        return job_of(row, self._board)
+
+    def give_up_jobs(self) -> int:
+        """Fail the jobs whose process has not been heard of for the lease; returns how many."""
+        silent = sa.update(JOBS).where(
+            JOBS.c.state.in_(UNDER_WAY), JOBS.c.owner != self._board.owner, JOBS.c.updated_at < self.now - LEASE
+        )
+        lost = silent.values(state="failed", error=_text(LOST), updated_at=self.now)
+        return int(self._connection.execute(lost).rowcount)
+
+
+def _text(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

@@ -1,0 +1,120 @@
+"""The store itself: transactions and snapshots on one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from app.cohorts.engine import IN_MEMORY, WRITES, translated
+from app.cohorts.errors import StoreError
+from app.cohorts.store.board import Board
+from app.cohorts.store.jobs import LEASE, UNDER_WAY
+from app.cohorts.store.model import ENDED, Cohort, Job
+from app.cohorts.store.reader import Reader
+from app.cohorts.store.writer import Writer
+from app.cohorts.tables import JOBS
+
+_SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """Cohorts, patients, tallies, remembered answers and jobs in one database."""
+
+    def __init__(
+        self, engine: sa.Engine, *, digits: Mapping[str, int] | None = None, clock: Callable[[], datetime] = _utc_now
+    ) -> None:
+        """`digits` are the decimal digits of each variable; without them, the catalogue's."""
+        self._engine = engine
+        self._digits = _catalogue() if digits is None else digits
+        self._clock = clock
+        self._board = Board()
+
+    @contextmanager
+    def write(self) -> Iterator[Writer]:
+        """Begin a transaction; it is committed at the end of the block and rolled back by an exception."""
+        with self._transaction({WRITES: True}) as connection:
+            writer = Writer(connection, self._board, self._clock(), self._digits)
+            yield writer
+            writer.settle()
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Begin a snapshot: all that is read within the block is of one moment."""
+        options = _SNAPSHOT if self._engine.dialect.name == "postgresql" else {}
+        with self._transaction(options) as connection:
+            yield Reader(connection, self._board, self._clock())
+
+    @contextmanager
+    def _transaction(self, options: Mapping[str, Any]) -> Iterator[sa.Connection]:
+        with (
+            translated(),
+            self._engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def job(self, job_id: str) -> Job:
+        """Return a job, or raise JobNotFoundError. One whose process is gone is failed by asking for it."""
+        with self.read() as reader:
+            job = reader.job(job_id)
+        if job.state in ENDED or self._clock() - job.updated_at < LEASE:
+            return job
+        with suppress(StoreError), self._transaction({WRITES: "at once"}) as connection:
+            Writer(connection, self._board, self._clock(), self._digits).give_up_jobs()
+        with self.read() as reader:
+            return reader.job(job_id)
+
+    def rebuild(self, cohort_id: str | None = None) -> Iterator[tuple[Cohort, bool]]:
+        """Count the tallies of one cohort, or of all, anew from their rows, each in a transaction of its own.
+
+        Yields each cohort as it is then, and whether the kept tallies had differed. CohortNotFoundError.
+        """
+        for found in self._ids() if cohort_id is None else (cohort_id,):
+            with self.write() as writer:
+                cohort = writer.lock(found, even_read_only=True)
+                differed = writer.rebuild(cohort)
+                cohort = writer.cohort(found)
+            yield cohort, differed
+
+    def _ids(self) -> Iterator[str]:
+        after = 0
+        while True:
+            with self.read() as reader:
+                page = reader.cohorts(after)
+            if not page:
+                return
+            yield from (cohort.id for cohort in page)
+            after = page[-1].number
+
+    def beat(self, job_id: str, progress: int, total: int | None = None) -> None:
+        """Say how far a job of this process has come, and that it lives. Cheap: written at most once a second.
+
+        Never raises, and waits for no other change: while one holds an SQLite database, it is told within this process
+        only.
+        """
+        if not self._board.tell(job_id, progress, total) or self._engine.get_execution_options().get(IN_MEMORY):
+            return
+        mine = sa.select(JOBS.c.id).where(
+            JOBS.c.id == job_id, JOBS.c.owner == self._board.owner, JOBS.c.state.in_(UNDER_WAY)
+        )
+        told = {"progress": progress, "updated_at": self._clock()} | ({} if total is None else {"total": total})
+        update = sa.update(JOBS).where(JOBS.c.id.in_(mine.with_for_update(skip_locked=True))).values(told)
+        with suppress(StoreError), self._transaction({WRITES: "at once"}) as connection:
+            connection.execute(update)
+
+
+def _catalogue() -> Mapping[str, int]:
+    from app.cohorts.variables import CATALOGUE  # noqa: PLC0415  # a store with digits of its own needs none
+
+    return {name: variable.digits for name, variable in CATALOGUE.items()}
+
+
+__all__ = ["Reader", "Store", "Writer"]

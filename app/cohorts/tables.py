@@ -1,0 +1,156 @@
+"""The tables, for SQLite and PostgreSQL alike. `alembic/versions` makes them; `alembic check` holds both together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers its rows by itself in a column of exactly this type.
+_NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment. It goes in with a time zone and comes out in UTC, on databases that know no zones, too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn a moment into UTC; without its zone where the database keeps none."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # theirs
+        """Return the moment in UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _cohort() -> Column[Any]:
+    return Column("cohort_number", _NUMBER, ForeignKey("cohorts.number", ondelete="CASCADE"), nullable=False)
+
+
+COHORTS: Final = Table(
+    "cohorts",
+    METADATA,
+    Column("number", _NUMBER, primary_key=True, autoincrement=True, comment="order of creation; internal"),
+    Column("id", String(64), nullable=False, comment="public id"),
+    Column("name", String(500), nullable=False),
+    Column("description", Text),
+    Column("version", BigInteger, nullable=False, comment="grows with every change; the ETag"),
+    Column("n", BigInteger, nullable=False, comment="patients"),
+    Column("next_position", BigInteger, nullable=False, comment="position of the next patient; never used twice"),
+    Column("rules", Text, nullable=False, comment="JSON: the rule sets of the derivation"),
+    Column("read_only", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    UniqueConstraint("id"),
+    CheckConstraint("version >= 1", name="version_positive"),
+    CheckConstraint("n >= 0", name="n_not_negative"),
+    CheckConstraint("next_position > n", name="position_past_n"),
+    # A number that was used once is not used again, after a cohort was deleted either: it is the lists' cursor.
+    sqlite_autoincrement=True,
+)
+PATIENTS: Final = Table(
+    "patients",
+    METADATA,
+    _cohort(),
+    Column("position", BigInteger, nullable=False, comment="order of arrival within the cohort"),
+    Column("patient_id", String(200), nullable=False, comment="pseudonym"),
+    Column("version", BigInteger, nullable=False, comment="version of the cohort that last wrote it; the ETag"),
+    Column("stratum", String(200), nullable=False, comment="treatment/cv_shock/kd_like/corticosteroids/sex"),
+    Column("record", Text, nullable=False, comment="canonical JSON of the record as sent"),
+    Column("measures", Text, nullable=False, comment="JSON: variable to scaled integer; what is tallied"),
+    Column("facts", Text, nullable=False, comment="JSON: derived facts, disagreements, warnings"),
+    PrimaryKeyConstraint("cohort_number", "position"),
+    UniqueConstraint("cohort_number", "patient_id"),
+    CheckConstraint("position >= 1", name="position_positive"),
+    CheckConstraint("version >= 1", name="version_positive"),
+)
+STRATA: Final = Table(
+    "strata",
+    METADATA,
+    _cohort(),
+    Column("stratum", String(200), nullable=False),
+    Column("n", BigInteger, nullable=False, comment="patients in the stratum"),
+    PrimaryKeyConstraint("cohort_number", "stratum"),
+    CheckConstraint("n > 0", name="n_positive"),
+)
+TALLIES: Final = Table(
+    "tallies",
+    METADATA,
+    _cohort(),
+    Column("variable", String(100), nullable=False),
+    Column("stratum", String(200), nullable=False),
+    Column("digits", SmallInteger, nullable=False, comment="values are in units of 10**-digits"),
+    Column("counts", LargeBinary, nullable=False, comment="pairs of little-endian int64: value, count"),
+    PrimaryKeyConstraint("cohort_number", "variable", "stratum"),
+    CheckConstraint("digits BETWEEN 0 AND 18", name="digits_in_range"),
+    CheckConstraint("length(counts) > 0", name="counts_not_empty"),
+)
+IDEMPOTENCY: Final = Table(
+    "idempotency",
+    METADATA,
+    Column("scope", String(200), nullable=False, comment="method and path"),
+    Column("key", String(255), nullable=False, comment="Idempotency-Key of the caller"),
+    Column("fingerprint", LargeBinary, nullable=False, comment="hash of the request"),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", Text, nullable=False, comment="JSON"),
+    Column("body", LargeBinary, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("scope", "key"),
+    Index(None, "expires_at"),
+    CheckConstraint("status BETWEEN 100 AND 599", name="status_in_range"),
+)
+JOBS: Final = Table(
+    "jobs",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("cohort_id", String(64), comment="public id; the job outlives the cohort"),
+    Column("state", String(16), nullable=False),
+    Column("progress", BigInteger, nullable=False),
+    Column("total", BigInteger),
+    Column("result", Text, comment="JSON"),
+    Column("error", Text, comment="JSON"),
+    Column("owner", String(200), nullable=False, comment="the process that runs it"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False, comment="also the process's last sign of life"),
+    Index(None, "state", "updated_at"),
+    CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed')", name="state_known"),
+    CheckConstraint("progress >= 0", name="progress_not_negative"),
+    CheckConstraint("total IS NULL OR total >= 0", name="total_not_negative"),
+)

@@ -1,0 +1,314 @@
+"""What is wrong with a cohort that is sent is said clearly, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cohort_api import CSV, JSON, Api, codes, lines, record
+
+
+@pytest.fixture(scope="module")
+def api():
+    made = Api("sqlite://")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def path(api):
+    """Give a cohort with two patients, which every test must leave as it was."""
+    found = api.create(record(1), record(2))
+    before = api.state(found)
+    yield found
+    assert api.state(found) == before
+
+
+def csv(*rows: str, header: str = "patient_id,age_years,sex") -> str:
+    return "\r\n".join((header, *rows, ""))
+
+
+class TestCreate:
+    @pytest.mark.parametrize(
+        ("body", "status", "expected"),
+        [
+            ({}, 422, {("/name", "field_missing")}),
+            ({"name": None}, 422, {("/name", "field_missing")}),
+            ({"name": ""}, 422, {("/name", "text_length")}),
+            ({"name": "  "}, 422, {("/name", "text_length")}),
+            ({"name": 5}, 422, {("/name", "not_a_string")}),
+            ({"name": "x" * 201}, 422, {("/name", "text_length")}),
+            ({"name": "a\x00b"}, 422, {("/name", "text_pattern")}),
+            ({"name": "a", "description": "x" * 2001}, 422, {("/description", "text_length")}),
+            ({"name": "a", "patients": {}}, 422, {("/patients", "not_a_list")}),
+            ({"name": "a", "patients": [5]}, 422, {("/patients/0", "not_an_object")}),
+            ({"name": "a", "patient": []}, 422, {("/patient", "unknown_field")}),
+            ({"name": "a", "patients": [{}]}, 422, {("/patients/0/patient_id", "field_missing")}),
+            ({"name": "a", "patients": [record(1, wieght_kg=20)]}, 422, {("/patients/0/wieght_kg", "unknown_field")}),
+            ([], 422, {("", "not_an_object")}),
+        ],
+    )
+    def test_a_refused_body(self, api, body, status, expected):
+        before = api.client.get("/v1/cohorts?limit=500").json()
+        answer = api.client.post("/v1/cohorts", json=body)
+        assert answer.status_code == status, answer.text
+        assert codes(answer) == expected
+        assert api.client.get("/v1/cohorts?limit=500").json() == before
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            (b"", 400),
+            (b"{", 400),
+            (b'{"name": "a", "patients": [', 400),
+            (b'{"name": "a", "patients": [{"patient_id": "P1"}', 400),
+            (b'{"name": "a"} {}', 400),
+            (b'\xef\xbb\xbf{"name": "a"}', 400),
+            (b'{"name": "\xff"}', 400),
+            (b'{"name": "a", "name": "b"}', 422),
+            (b'{"name": NaN}', 422),
+            (b'{"name": "a", "patients": [], "patients": []}', 422),
+            (b'{"name": "a", "patients": [{"patient_id": "P1", "age_years": NaN}]}', 422),
+            (b'{"name": "a", "patients": [{"patient_id": "P1", "patient_id": "P2"}]}', 422),
+            (b'{"name": "a", "patients": [{"patient_id": "P1", "age_years": 1e999}]}', 422),
+            (b'{"name": "a", "patients": [' + b"[" * 5000 + b"]" * 5000 + b"]}", 400),
+        ],
+    )
+    def test_a_body_that_is_no_strict_json(self, api, body, status):
+        answer = api.client.post("/v1/cohorts", content=body, headers={"content-type": JSON})
+        assert answer.status_code == status, answer.text
+
+    def test_two_equal_ids(self, api):
+        before = api.client.get("/v1/cohorts?limit=500").json()
+        answer = api.client.post("/v1/cohorts", json={"name": "a", "patients": [record(1), record(2), record(1)]})
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "/problems/duplicate-patients"
+        assert codes(answer) == {("/patients/2/patient_id", "duplicate_patient")}
+        assert "P01" in answer.json()["errors"][0]["message"]
+        assert api.client.get("/v1/cohorts?limit=500").json() == before
+
+    @pytest.mark.parametrize(
+        "patient_id",
+        ["John Smith", "JohnSmith", "2020-05-01", "555-123-4567", "a@b.org", "123-45-6789", "", "x" * 65, "é1"],
+    )
+    def test_an_id_that_is_no_pseudonym_is_not_repeated(self, api, patient_id):
+        answer = api.client.post("/v1/cohorts", json={"name": "a", "patients": [{"patient_id": patient_id}]})
+        assert answer.status_code == 422
+        assert {error["pointer"] for error in answer.json()["errors"]} == {"/patients/0/patient_id"}
+        assert not patient_id or patient_id not in answer.text
+
+    def test_another_media_type(self, api):
+        answer = api.client.post("/v1/cohorts", content=b"x", headers={"content-type": CSV})
+        assert answer.status_code == 415
+        assert JSON in answer.headers["accept"]
+
+    def test_only_the_first_fifty_reasons(self, api):
+        patients = [{"patient_id": f"P{n}", "age_years": -1} for n in range(80)]
+        answer = api.client.post("/v1/cohorts", json={"name": "a", "patients": patients})
+        assert answer.status_code == 422
+        assert len(answer.json()["errors"]) == 50
+        assert "rest was not looked at" in answer.json()["detail"]
+
+
+class TestImpossibleHistories:
+    """Each record contradicts itself; the field at fault is named."""
+
+    @pytest.mark.parametrize(
+        ("fields", "pointer"),
+        [
+            ({"echocardiograms": [{"day": 5, "lvef_percent": 50}, {"day": 1, "lvef_percent": 60}]}, "/echocardiograms"),
+            (
+                {"treatment": {"ivig": True, "anakinra": {"started_hour": 30, "stopped_hour": 10}}},
+                "/treatment/anakinra",
+            ),
+            ({"age_years": -1}, "/age_years"),
+            ({"labs": [{"analyte": "crp", "value": 10, "unit": "bananas"}]}, "/labs/0/unit"),
+        ],
+    )
+    def test_it_is_refused_with_its_line(self, api, path, fields, pointer):
+        answer = api.add(path, lines(record(3), record(4, **fields)))
+        assert answer.status_code == 422, answer.text
+        assert all(error["pointer"].startswith(pointer) for error in answer.json()["errors"])
+        assert {error["line"] for error in answer.json()["errors"]} == {2}
+
+    def test_temperatures_without_site_are_taken_and_warned_of(self, api):
+        answer = api.client.post(
+            "/v1/cohorts", json={"name": "a", "patients": [record(1, temperatures=[{"hour": 1, "celsius": 39}])]}
+        )
+        assert answer.status_code == 201, answer.text
+
+
+class TestNdjson:
+    def test_a_stream_that_is_cut_in_mid_line(self, api, path):
+        whole = lines(record(3), record(4)).encode()
+        for query in ("", "?on_error=skip"):
+            answer = api.add(path, whole[:-20], query=query)
+            assert answer.status_code == 422
+            assert [(e["code"], e["line"]) for e in answer.json()["errors"]] == [("stream_cut", 2)]
+
+    @pytest.mark.parametrize("body", ["", "\n\n", " \r\n"])
+    def test_nothing_in_it(self, api, path, body):
+        assert codes(api.add(path, body)) == {("", "batch_empty")}
+
+    @pytest.mark.parametrize(
+        ("line", "pointer", "code"),
+        [
+            ("[]", "", "not_an_object"),
+            ("{", "", "malformed_json"),
+            ('{"patient_id": "P9", "age_years": "8"}', "/age_years", "not_a_number"),
+            ('{"patient_id": "P9", "sex": "boy"}', "/sex", "value_not_allowed"),
+            ('{"patient_id": "P9", "age_years": 8, "age_years": 9}', "/age_years", "duplicate_key"),
+            ('{"patient_id": "P9", "age_years": Infinity}', "/age_years", "not_finite"),
+            ('{"patient_id": "P9", "phenotype": ' + '{"a":' * 70 + "1" + "}" * 71, "", "malformed_json"),
+        ],
+    )
+    def test_a_bad_line(self, api, path, line, pointer, code):
+        answer = api.add(path, lines(record(3)) + "\n" + line + "\n" + lines(record(4)))
+        assert answer.status_code == 422, answer.text
+        assert [(e["pointer"], e["code"], e["line"]) for e in answer.json()["errors"]] == [(pointer, code, 3)]
+        assert "on_error=skip" in answer.json()["detail"]
+
+    @pytest.mark.parametrize("mark", ["\ufeff".encode(), "\ufeff".encode("utf-16-le")])
+    def test_a_byte_order_mark(self, api, path, mark):
+        assert api.add(path, mark + lines(record(3)).encode()).status_code == 422
+
+    def test_utf_16(self, api, path):
+        assert codes(api.add(path, lines(record(3)).encode("utf-16-le"))) == {("", "not_utf_8")}
+
+    def test_a_line_without_end(self, api, path):
+        answer = api.add(path, b'{"patient_id": "P9", "x": "' + b"x" * 1_000_001)
+        assert codes(answer) == {("", "line_too_long")}
+
+    def test_an_id_that_is_there(self, api, path):
+        answer = api.add(path, lines(record(3), record(2)))
+        assert answer.status_code == 409
+        assert [(e["pointer"], e["line"]) for e in answer.json()["errors"]] == [("/patient_id", 2)]
+
+
+class TestCsv:
+    @pytest.mark.parametrize(
+        ("body", "code", "part"),
+        [
+            ("", "csv_empty", ""),
+            (csv("P9,8", header="patient_id,age_yaers"), "unknown_column", "Column 2"),
+            (csv("8", header="age_years"), "column_missing", "patient_id"),
+            (csv("P9,8,9", header="patient_id,age_years,age_years"), "column_twice", "Column 3"),
+            (csv("P9,8", header="patient_id,"), "column_unnamed", "Column 2"),
+            ("\ufeff" + csv("P9,8,male"), "byte_order_mark", "byte order mark"),
+            (csv("P9;8;male", header="patient_id;age_years;sex"), "csv_separator", "semicolons"),
+            (csv("P9\t8\tmale", header="patient_id\tage_years\tsex"), "csv_separator", "tabs"),
+            (csv("P9,39,4,male"), "row_ragged", "decimal comma"),
+            (csv('P9,"8,5",male'), "decimal_comma", "decimal point"),
+            (csv("P9,8"), "row_ragged", "2 cells"),
+            (csv("P9,eight,male"), "not_a_number", "age_years"),
+            (csv("P9,08,male"), "not_a_number", "age_years"),
+            (csv("P9,NaN,male"), "not_a_number", "age_years"),
+            (csv("P9,8,boy"), "value_not_allowed", "Column sex"),
+            (csv('P9,8,"male'), "csv_malformed", "quote"),
+            (csv('P9,8,"ma"le'), "csv_malformed", "quote"),
+            (csv("P9,maybe", header="patient_id,treatment.aspirin"), "not_a_boolean", "true or false"),
+            (csv("P9,[1", header="patient_id,labs"), "cell_not_json", "Column labs"),
+            (csv('P9,"[{""analyte"":""crp"",""analyte"":1}]"', header="patient_id,labs"), "duplicate_key", "labs"),
+            (csv('P9,"[],""sex"":""male"""', header="patient_id,labs"), "cell_not_json", "labs"),
+            (csv("P9,{},2", header="patient_id,treatment,treatment.ivig.dose_g_kg"), "column_conflict", "treatment"),
+            (csv("P9,true,2", header="patient_id,treatment.ivig,treatment.ivig.dose_g_kg"), "column_conflict", "ivig"),
+            (csv("P9,99999", header="patient_id,labs.0.value"), "field_missing", "labs.0.analyte"),
+            (csv(",8,male"), "field_missing", "patient_id"),
+        ],
+    )
+    def test_a_refused_table(self, api, path, body, code, part):
+        answer = api.add(path, body.encode(), CSV)
+        assert answer.status_code == 422, answer.text
+        error = answer.json()["errors"][0]
+        assert error["code"] == code
+        assert part in error["message"]
+        assert error["line"] == (
+            1
+            if code.startswith(("csv_e", "csv_s", "byte", "column_m", "column_t", "column_u"))
+            or code == "unknown_column"
+            else 2
+        )
+
+    def test_a_near_name_is_suggested(self, api, path):
+        (error,) = api.add(path, csv("P9,8", header="patient_id,wieght_kg"), CSV).json()["errors"]
+        assert "weight_kg" in error["allowed"]
+
+    def test_utf_16(self, api, path):
+        assert codes(api.add(path, csv("P9,8,male").encode("utf-16"), CSV)) == {("", "not_utf_8")}
+
+    def test_lines_are_counted_through_quoted_line_ends(self, api, path):
+        body = csv('P9,"a\r\nb",8', "P10,x,y", header="patient_id,treatment.corticosteroids.0.agent,age_years")
+        (error,) = api.add(path, body, CSV).json()["errors"]
+        assert (error["line"], error["pointer"]) == (4, "/age_years")
+
+
+class TestElsewhere:
+    @pytest.mark.parametrize("place", ["", "/patients", "/patients/P01", "/export", "/analysis?by=treatment"])
+    def test_no_such_cohort(self, api, place):
+        assert api.client.get(f"/v1/cohorts/nowhere{place}").status_code == 404
+
+    def test_no_such_patient(self, api, path):
+        assert api.client.get(f"{path}/patients/P99").status_code == 404
+        assert api.client.delete(f"{path}/patients/P99", headers={"if-match": "*"}).status_code == 404
+        put = api.client.put(f"{path}/patients/P99", json=record(99), headers={"if-match": "*"})
+        assert put.status_code == 404
+
+    def test_no_such_job(self, api):
+        assert api.client.get("/v1/jobs/nowhere").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("query", "pointer"),
+        [
+            ("?limit=0", "/limit"),
+            ("?limit=501", "/limit"),
+            ("?cursor=x", "/cursor"),
+            ("?page=2", "/page"),
+            ("?cursor=" + "9" * 19, "/cursor"),
+        ],
+    )
+    def test_paging(self, api, path, query, pointer):
+        for place in ("/v1/cohorts", f"{path}/patients"):
+            answer = api.client.get(place + query)
+            assert answer.status_code == 422
+            assert {error["pointer"] for error in answer.json()["errors"]} == {pointer}
+
+    def test_the_built_in_cohort_is_never_changed(self, api):
+        before = api.state("/v1/cohorts/study")
+        star = {"if-match": "*"}
+        patient = json.loads(before[1].splitlines()[0])["patient_id"]
+        for answer in (
+            api.add("/v1/cohorts/study", lines(record(3))),
+            api.add("/v1/cohorts/study", lines(record(3)), prefer="respond-async"),
+            api.client.delete("/v1/cohorts/study", headers=star),
+            api.client.delete(f"/v1/cohorts/study/patients/{patient}", headers=star),
+            api.client.put(f"/v1/cohorts/study/patients/{patient}", json={"patient_id": patient}, headers=star),
+            api.client.post("/v1/cohorts/study/rederive", json={}),
+        ):
+            assert answer.status_code == 409
+            assert answer.json()["type"] == "/problems/cohort-read-only"
+        assert api.state("/v1/cohorts/study") == before
+
+    def test_a_body_past_the_limit(self):
+        small = Api("sqlite://", max_import_mb="1")
+        path = small.create(record(1))
+        before = small.state(path)
+        answer = small.add(path, lines(*(record(n) for n in range(2, 6000))))
+        assert answer.status_code == 413
+        assert small.state(path) == before
+        small.close()
+
+    def test_no_value_is_logged_or_repeated(self, api, path):
+        canary = "canary7391x"
+        bad = record(3, sex=canary, race_ethnicity=[canary], labs=[{"analyte": canary, "value": 1, "unit": canary}])
+        for answer in (
+            api.add(path, lines(bad)),
+            api.add(path, csv(f"{canary},8,{canary}"), CSV),
+            api.add(path, f"patient_id,{canary}\nP9,1\n", CSV),
+            api.client.post("/v1/cohorts", json={"name": canary, "patients": [bad]}),
+            api.client.put(f"{path}/patients/P01", json=bad | {"patient_id": "P01"}, headers={"if-match": "*"}),
+        ):
+            assert answer.status_code == 422
+            assert canary not in answer.text
+        assert canary not in api.logged()
+        assert "P01" not in api.logged()

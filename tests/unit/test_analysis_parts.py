@@ -1,0 +1,358 @@
+"""The parts of an analysis: what is asked, which test is made, how values are summed, what is kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.clinical.refusal import RefusedInputError
+from app.clinical.rulebook import load_rulebook
+from app.cohorts import strata
+from app.cohorts.analysis import comparisons
+from app.cohorts.analysis.analyse import analyse
+from app.cohorts.analysis.answers import SECTIONS
+from app.cohorts.analysis.axes import AXES
+from app.cohorts.analysis.columns import Counts
+from app.cohorts.analysis.comparisons import compare_binary, compare_continuous, paired
+from app.cohorts.analysis.kruskal_wallis import kruskal_wallis
+from app.cohorts.analysis.sections import variables_of
+from app.cohorts.analysis.selection import Question, parse_by, parse_where
+from app.cohorts.analysis.service import Kept, etag_of, normal_of
+from app.cohorts.store.model import Cohort
+from app.cohorts.strata import Stratum
+from app.cohorts.variables import CATALOGUE, pack_pair
+from app.statistics.tally import Tally
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NORMAL = normal_of(load_rulebook())
+COHORT = Cohort(1, "c", "C", None, 3, 0, (), False, NOW, NOW)
+
+
+def stratum(treatment="ivig_anakinra", cv_shock="yes", kd_like="no", corticosteroids="none", sex="male"):
+    return Stratum(treatment, cv_shock, kd_like, corticosteroids, sex)
+
+
+def counts_of(*groups):
+    """Count groups of (stratum, n, {variable: {scaled value: count}})."""
+    kept = [
+        (name, place.key(), CATALOGUE[name].digits, Tally.from_counts(values, CATALOGUE[name].digits).to_bytes())
+        for place, _, variables in groups
+        for name, values in variables.items()
+    ]
+    return Counts({place.key(): n for place, n, _ in groups}, sorted(kept))
+
+
+def analysed(*groups, **asked):
+    return analyse(COHORT, counts_of(*groups), Question(**asked), NORMAL)
+
+
+def row_of(section, name):
+    return next(row for row in section.rows if row.variable == name)
+
+
+# What is asked
+
+
+def test_conditions_are_in_one_order_whatever_was_sent():
+    assert parse_where(["sex:female,male", "treatment:other"]) == parse_where(["treatment:other", "sex:male,female"])
+    assert parse_where(["sex:male,male"]) == (("sex", ("male",)),)
+    assert parse_where([]) == ()
+
+
+@pytest.mark.parametrize("text", ["", "x", "Treatment", " treatment", "treatment;", "sex'--"])
+def test_an_unknown_axis_is_refused(text):
+    with pytest.raises(RefusedInputError) as refusal:
+        parse_by(text)
+    assert refusal.value.errors[0].allowed == tuple(AXES)
+
+
+def test_too_many_conditions_are_refused():
+    with pytest.raises(RefusedInputError):
+        parse_where(["sex:male"] * 21)
+
+
+def test_without_an_axis_each_section_takes_the_studys():
+    question = Question()
+    assert question.axis_of(None) == question.axis_of("characteristics") == "treatment"
+    assert question.axis_of("anakinra") == "cv_shock"
+    assert question.axis_of("cardiac") == question.axis_of("adverse_events") == "treatment_corticosteroids"
+    assert {Question(by="sex").axis_of(section) for section in (None, *SECTIONS)} == {"sex"}
+
+
+@pytest.mark.parametrize("axis", AXES.values(), ids=AXES)
+def test_every_stratum_is_in_a_group_that_has_a_label(axis):
+    groups = {axis.of(place) for place in strata.ALL.values()}
+    assert groups == set(axis.labels)
+    assert axis.unknown in axis.labels
+    assert axis.forms <= set(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("treatment", "corticosteroids", "group"),
+    [
+        ("ivig_monotherapy", "stress", "ivig_monotherapy"),
+        ("ivig_monotherapy", "unknown", "ivig_monotherapy"),
+        ("ivig_anakinra", "none", "ivig_anakinra_without_corticosteroids"),
+        ("ivig_anakinra", "stress", "ivig_anakinra_with_corticosteroids"),
+        ("ivig_anakinra", "inflammatory", "ivig_anakinra_with_corticosteroids"),
+        ("ivig_anakinra", "unknown", "unknown"),
+        ("unknown", "none", "unknown"),
+        ("other", "none", "other"),
+    ],
+)
+def test_the_third_axis_of_the_study(treatment, corticosteroids, group):
+    place = stratum(treatment, corticosteroids=corticosteroids)
+    assert AXES["treatment_corticosteroids"].of(place) == group
+
+
+def test_only_what_is_needed_is_fetched():
+    assert set(variables_of(Question().only("cytokines"))) == {n for n in CATALOGUE if n.startswith("cytokine.")}
+    assert "lvef.pair" not in variables_of(Question().only("missing"))
+    both = variables_of(Question(sections=("defervescence",)))
+    assert not any("sustained" in name for name in both)
+    assert any("sustained" in name for name in variables_of(Question(sections=("defervescence",), sustained=True)))
+
+
+# Which test
+
+
+def test_two_groups_are_compared_by_fisher_as_the_study_prints():
+    test, pearson = compare_binary([(3, 11), (20, 12)])
+    assert test.method == "Fisher's exact test"
+    assert test.exact
+    assert pearson is None
+    assert test.p_value == pytest.approx(0.0230, abs=5e-5)
+
+
+def test_three_groups_are_compared_exactly_with_pearson_beside_it():
+    test, pearson = compare_binary([(2, 12), (6, 19), (7, 2)])
+    assert test.exact
+    assert (round(test.p_value, 4), round(pearson.p_value, 4)) == (0.0054, 0.0031)
+    assert (pearson.exact, pearson.degrees_of_freedom) == (False, 2)
+
+
+def test_groups_without_known_values_do_not_count():
+    assert compare_binary([(3, 11), (0, 0), (20, 12)])[0] == compare_binary([(3, 11), (20, 12)])[0]
+    test, pearson = compare_binary([(3, 11), (0, 0)])
+    assert (test.p_value, pearson) == (None, None)
+    assert test.reason
+
+
+@pytest.mark.parametrize("counts", [[(0, 5), (0, 4)], [(5, 0), (4, 0)], [(0, 5), (0, 4), (0, 3)]])
+def test_a_trait_of_nobody_or_of_everybody_says_nothing(counts):
+    test, _ = compare_binary(counts)
+    assert test.p_value == 1
+    assert test.reason
+
+
+def test_a_large_table_is_asymptotic_and_says_so():
+    test, pearson = compare_binary([(400, 600), (450, 550), (300, 700)])
+    assert not test.exact
+    assert "limit" in test.method
+    assert test.p_value == pearson.p_value
+
+
+def test_ranks_of_two_groups_are_exact_up_to_the_limit(monkeypatch):
+    x, y = Tally.from_numbers([1, 2, 2, 3]), Tally.from_numbers([2, 3, 4, 5])
+    assert compare_continuous([x, y]).exact
+    monkeypatch.setattr(comparisons, "RANK_WORK", 1)
+    test = compare_continuous([x, y])
+    assert not test.exact
+    assert "approximation" in test.method
+
+
+def test_pairs_are_exact_up_to_the_limit():
+    few = Tally.from_numbers([*range(1, 200), -5, 0])
+    many = Tally.from_numbers([*range(1, 400), -5, 0])
+    assert paired(few).exact
+    assert not paired(many).exact
+    assert paired(Tally.empty()).p_value is None
+    assert paired(Tally.empty()).reason
+
+
+def test_three_groups_of_equal_values_have_no_statistic():
+    same = Tally.from_numbers([4, 4])
+    test = compare_continuous([same, same, same])
+    assert (test.p_value, test.statistic) == (None, None)
+    assert test.reason == "All values are equal."
+
+
+def test_kruskal_wallis_needs_two_groups():
+    with pytest.raises(ValueError, match="two groups"):
+        kruskal_wallis([Tally.from_numbers([1, 2])])
+    with pytest.raises(ValueError, match="two groups"):
+        kruskal_wallis([Tally.from_numbers([1, 2]), Tally.empty()])
+
+
+def test_kruskal_wallis_of_a_million_patients_does_not_overflow():
+    groups = [Tally.from_counts({1: 3_000_000, 2: 2_000_000 + k, 3: 1_000_000}) for k in (0, 700, 9_000)]
+    small = kruskal_wallis(groups)
+    halves = kruskal_wallis([Tally.from_counts({1: 3_000, 2: 2_000, 3: 1_000})] * 3)
+    assert small.statistic > 0
+    assert 0 < small.p_value < 1
+    assert halves.p_value == pytest.approx(1)
+
+
+# What is shown
+
+
+def test_a_variable_that_makes_the_groups_is_not_tested():
+    groups = [
+        (stratum(cv_shock="yes"), 3, {"phenotype.cv_shock": {1: 3}, "phenotype.kd_like": {0: 1, 1: 2}}),
+        (stratum(cv_shock="no"), 4, {"phenotype.cv_shock": {0: 4}, "phenotype.kd_like": {0: 3, 1: 1}}),
+    ]
+    table = analysed(*groups, by="cv_shock").characteristics
+    assert row_of(table, "phenotype.cv_shock").test is None
+    assert row_of(table, "phenotype.kd_like").test.p_value is not None
+
+
+def test_an_unknown_group_is_shown_and_not_tested():
+    values = {"age_years": {100: 2, 300: 2}}
+    groups = [(stratum(sex=sex), 5, values) for sex in ("male", "female", "unknown")]
+    found = analysed(*groups, by="sex")
+    row = row_of(found.characteristics, "age_years")
+    assert [(g.group, g.n, g.in_tests) for g in found.groups] == [
+        ("male", 5, True),
+        ("female", 5, True),
+        ("unknown", 5, False),
+    ]
+    assert row.test.method.startswith("Mann-Whitney")
+    assert row.overall.n == 15
+    assert row.overall.n_missing == 3
+    assert [w.code for w in found.warnings] == ["unknown_group_not_tested"]
+
+
+def test_a_test_past_its_exact_size_is_warned_of():
+    small = [(stratum(sex=sex), 9, {"male": {1: 4, 0: 5}}) for sex in ("male", "female")]
+    large = [
+        (stratum(phenotype, kd_like=kd), 1_000, {"treatment.aspirin": {1: 400 + 9 * k, 0: 600 - 9 * k}})
+        for k, (phenotype, kd) in enumerate([("other", "no"), ("ivig_anakinra", "no"), ("ivig_monotherapy", "yes")])
+    ]
+    assert "asymptotic_past_exact_limit" not in {w.code for w in analysed(*small, by="treatment").warnings}
+    assert "asymptotic_past_exact_limit" in {w.code for w in analysed(*large, by="treatment").warnings}
+
+
+def test_percentages_are_of_the_known():
+    table = analysed((stratum(), 10, {"male": {1: 3, 0: 1}})).characteristics
+    cell = row_of(table, "male").overall
+    assert (cell.n, cell.n_missing, cell.count, cell.percent) == (10, 6, 3, 75.0)
+
+
+def test_the_study_groups_stand_even_when_empty_unless_they_are_excluded():
+    found = analysed((stratum("other"), 2, {}))
+    assert [g.group for g in found.groups] == ["ivig_monotherapy", "ivig_anakinra", "other"]
+    narrowed = analysed((stratum("other"), 2, {}), where=parse_where(["treatment:other"]))
+    assert [g.group for g in narrowed.groups] == ["other"]
+
+
+def test_what_is_given_with_anakinra_is_missing_only_of_those_who_had_it():
+    groups = [
+        (stratum("ivig_monotherapy"), 7, {}),
+        (stratum("ivig_anakinra"), 5, {"anakinra.starting_mg_kg_day": {800: 4}}),
+    ]
+    found = analysed(*groups, by="treatment")
+    assert found.anakinra.n == 5
+    row = row_of(found.anakinra, "anakinra.starting_mg_kg_day")
+    assert [(c.group, c.n, c.n_missing) for c in row.groups] == [("ivig_anakinra", 5, 1)]
+    missing = next(r for r in found.missing.rows if r.variable == "anakinra.starting_mg_kg_day")
+    assert [(c.group, c.n, c.percent) for c in missing.groups] == [
+        ("ivig_monotherapy", 0, None),
+        ("ivig_anakinra", 5, 20.0),
+    ]
+
+
+def test_grades_are_counted():
+    found = analysed((stratum(), 6, {"ae.neutropenia.grade": {0: 2, 3: 1}}), by="sex").adverse_events
+    grades = next(row for row in found.grades if row.variable == "ae.neutropenia.grade")
+    assert grades.overall.counts == (2, 0, 0, 1, 0, 0)
+    assert (grades.overall.n, grades.overall.n_missing) == (6, 3)
+    assert "ae.neutropenia.grade" not in {row.variable for row in found.rows}
+
+
+def test_who_had_no_fever_to_follow_is_not_missing():
+    fever = {
+        "defervescence.admission.event": {100: 2},
+        "defervescence.admission.censored": {300: 1},
+        "defervescence.excluded": {1: 2, 2: 1},
+    }
+    found = analysed((stratum(), 8, fever), by="sex")
+    curve = found.defervescence.from_admission.curves[0]
+    assert (curve.n, curve.events, curve.n_excluded, curve.n_missing) == (3, 2, 3, 2)
+    assert {e.reason: e.n for e in curve.excluded} == {"never_febrile": 2, "no_temperature": 1}
+    missing = next(row for row in found.missing.rows if row.variable == "defervescence.admission")
+    assert missing.overall.n_missing == 3
+
+
+def test_the_start_of_anakinra_concerns_those_who_were_given_it():
+    found = analysed((stratum("ivig_monotherapy"), 4, {}), (stratum("ivig_anakinra"), 6, {})).defervescence
+    groups = found.from_anakinra_start.groups
+    assert {g.group: g.n for g in groups} == {
+        "ivig_anakinra_without_corticosteroids": 6,
+        "ivig_anakinra_with_corticosteroids": 0,
+    }
+
+
+def test_pairs_are_listed_while_they_are_few():
+    def heart(n):
+        pair = {pack_pair(480, 590): n}
+        return {"lvef.first": {480: n}, "lvef.follow_up": {590: n}, "lvef.difference": {110: n}, "lvef.pair": pair}
+
+    few = analysed((stratum(), 5, heart(5))).cardiac.lvef.overall
+    many = analysed((stratum(), 5_000, heart(5_000))).cardiac.lvef.overall
+    assert few.pairs == ((48.0, 59.0, 5),)
+    assert many.pairs == ()
+    assert few.paired_first == many.paired_first
+    assert many.difference.median == 11.0
+
+
+def test_labs_are_shown_when_anybody_has_them():
+    found = analysed((stratum(), 2, {"lab.crp": {1500: 1}}))
+    assert [row.variable for row in found.labs.rows] == ["lab.crp"]
+    assert [row.variable for row in found.missing.rows if row.variable.startswith("lab.")] == ["lab.crp"]
+    assert len(found.cytokines.rows) == sum(name.startswith("cytokine.") for name in CATALOGUE)
+
+
+def test_adjusted_values_are_those_of_the_sections_tests():
+    groups = [
+        (stratum(sex="male"), 9, {"age_years": {k * 100: 1 for k in range(9)}, "treatment.aspirin": {1: 9}}),
+        (stratum(sex="female"), 9, {"age_years": {k * 100: 1 for k in range(5, 14)}, "treatment.aspirin": {0: 9}}),
+    ]
+    found = analysed(*groups, by="sex", adjust="benjamini_hochberg")
+    tests = [row.test for row in found.characteristics.rows if row.test and row.test.p_value is not None]
+    assert all(test.p_value <= test.p_value_adjusted <= 1 for test in tests)
+    assert any("Benjamini" in sentence for sentence in found.methods)
+
+
+# What is kept
+
+
+def test_the_answers_asked_for_last_are_kept():
+    kept = Kept(100)
+    kept.put("a", b"x" * 60)
+    kept.put("b", b"y" * 30)
+    assert kept.get("a") is not None
+    kept.put("c", b"z" * 40)
+    assert (kept.get("a"), kept.get("b"), kept.get("c")) == (b"x" * 60, None, b"z" * 40)
+    kept.put("a", b"x")
+    kept.put("big", b"!" * 200)
+    assert kept.get("big") is None
+
+
+def test_an_etag_depends_on_all_that_the_answer_depends_on():
+    newer = Cohort(1, "c", "C", None, 4, 0, (), False, NOW, NOW)
+    reborn = Cohort(2, "c", "C", None, 3, 0, (), False, NOW.replace(year=2027), NOW)
+    tags = {
+        etag_of(COHORT, Question(), "json"),
+        etag_of(COHORT, Question(), "csv"),
+        etag_of(COHORT, Question(by="sex"), "json"),
+        etag_of(COHORT, Question(sections=("labs",)), "json"),
+        etag_of(newer, Question(), "json"),
+        etag_of(reborn, Question(), "json"),
+    }
+    assert len(tags) == 6
+    assert etag_of(COHORT, Question(), "json") in tags
+
+
+def test_what_is_normal_comes_from_the_rules():
+    assert (NORMAL.lvef_above, NORMAL.strain) == (55, -21.4)
