@@ -41,13 +41,14 @@ from app.api.cohort_service import Cohorts
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse
+from app.api.exceptions import problem_of
 from app.api.kinds import METHOD_NOT_ALLOWED, TOO_LARGE
 from app.api.logs import LineWriter, silence_access_log
 from app.api.middleware import Edge
 from app.api.observability import AccessLog, Metrics
 from app.api.openapi import complete
 from app.api.pages import add_pages
-from app.api.problems import ProblemError, internal, problem_of, reply_to
+from app.api.problems import ProblemError, internal, reply_to
 from app.api.readiness import Readiness
 from app.api.routes import lean_operation
 from app.clinical.refusal import RefusedInputError

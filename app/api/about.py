@@ -21,11 +21,11 @@ TAGS: Final[Mapping[str, str]] = {
 }
 
 DESCRIPTION: Final = """Multisystem inflammatory syndrome in children (MIS-C): phenotype classification, anakinra dosing
-and weaning, and CTCAE grading. The rules follow Dizon BLP et al., Pediatr Rheumatol 2023;21:76
-(doi 10.1186/s12969-023-00858-z) and the standards that each answer cites.
+and weaning, CTCAE grading, and the statistics of cohorts. The rules follow Dizon BLP et al., Pediatr Rheumatol
+2023;21:76 (doi 10.1186/s12969-023-00858-z) and the standards that each answer cites.
 
 **For clinicians to review, not to replace them.** Every answer shows the inputs used, the rule, its source and what is
-missing. Nothing is stored.
+missing. What is calculated is not stored; cohorts that are sent are.
 
 * **Unknown is not no.** A field that is absent or `null` is unknown. Nothing is imputed; a question that cannot be
   decided is answered with what remains possible and the fewest inputs that would decide it.

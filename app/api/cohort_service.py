@@ -12,7 +12,8 @@ from starlette.requests import Request
 
 from app.api.body import parse
 from app.api.connected import while_connected
-from app.api.problems import ProblemError, document, internal, problem_of, problem_of_item
+from app.api.exceptions import problem_of, problem_of_item
+from app.api.problems import ProblemError, document, internal
 from app.api.strict_json import provably_unique
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook

@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from app.api.ctcae_columns import fact_names
 from app.api.ctcae_rows import RowDecoder, Rows, numbers, stated_facts, stated_names
 from app.api.ctcae_templates import Pattern, Template, batch_form, template_of, written
+from app.api.exceptions import problem_of_item
 from app.api.messages import of_body
-from app.api.problems import ProblemError, document, problem_of_item, refused
+from app.api.problems import ProblemError, document, refused
 from app.api.strict_json import check_json
 from app.clinical.ctcae.bulk.columns import NOT_JUDGED, Columns, Judgements, Memory, judge_columns
 from app.clinical.ctcae.bulk.names import Placed, numbered, place_names

@@ -18,8 +18,9 @@ from starlette.responses import Response, StreamingResponse
 
 from app.api.body import check_json, parse, read_body, require_media_type
 from app.api.context import RequestContext, context_of
+from app.api.exceptions import problem_of_item
 from app.api.media import JSON_TYPE, NDJSON_TYPES, negotiated
-from app.api.problems import Problem, ProblemError, document, problem_of_item, refused
+from app.api.problems import Problem, ProblemError, document, refused
 from app.clinical.refusal import InputError, RefusedInputError
 
 ITEMS_AT_A_TIME: Final = 25

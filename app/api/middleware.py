@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse
+from app.api.exceptions import problem_of
 from app.api.kinds import TOO_LARGE
 from app.api.observability import UNMATCHED, AccessLog, Metrics
-from app.api.problems import internal, problem_of, reply_to
+from app.api.problems import internal, reply_to
 from app.api.reply import Reply
 from app.api.routes import LeanOperation
 from app.api.transport import Answer, BoundedReceive

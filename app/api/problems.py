@@ -1,35 +1,20 @@
 """Every refusal and failure as RFC 9457 `application/problem+json`, in one shape with stable types and codes.
 
-The exceptions, from the outside in::
-
-    Exception                     anything unforeseen: 500, logged without its message
-    ├── ProblemError              an answer this layer gives itself (4xx, 503)
-    ├── RefusedInputError         a clinical function refused an input: 422
-    ├── StoreError                a stored cohort or the database refused: 404, 409, 412, 422, 503
-    ├── IntakeError               what was sent to be taken into a cohort was refused: 400, 409, 422
-    ├── RequestValidationError    FastAPI refused a query or path parameter: 422
-    └── HTTPException             Starlette's and FastAPI's own: 404, 405 ...
-
 A problem repeats no value that was sent: only names, pointers, ranges and units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
-from app.api.kinds import BY_STATUS, INTERNAL, NOT_FOUND, VALIDATION, Kind
+from app.api.kinds import INTERNAL, NOT_FOUND, VALIDATION, Kind
 from app.api.reply import Reply
-from app.clinical.refusal import InputError, RefusedInputError
-from app.cohorts.errors import StoreError
-from app.cohorts.intake.rows import IntakeError
+from app.clinical.refusal import InputError
 
 PROBLEM_JSON: Final = b"application/problem+json"
 LISTED_ERRORS: Final = 50
@@ -125,29 +110,6 @@ def refused(errors: Iterable[InputError], *, location: str | None = None) -> Pro
     return ProblemError(VALIDATION, _count(len(found)), found, location=location)
 
 
-def problem_of(exc: Exception) -> ProblemError | None:
-    """Return the problem an exception stands for, or None for a fault of our own."""
-    if isinstance(exc, ProblemError):
-        return exc
-    if isinstance(exc, StoreError | IntakeError):
-        return _of_cohorts(exc)
-    if isinstance(exc, RefusedInputError):
-        return refused(exc.errors)
-    if isinstance(exc, RequestValidationError):
-        return _of_parameters(exc)
-    if isinstance(exc, HTTPException):
-        return _of_http(exc)
-    return None
-
-
-def problem_of_item(refusal: Exception) -> ProblemError:
-    """Return the problem of one item of a batch: an item that cannot be read at all is refused like any other."""
-    problem = problem_of(refusal)
-    if problem is None or problem.kind is not VALIDATION:
-        return refused([InputError("", "malformed_json", str(getattr(problem, "detail", "")))])
-    return problem
-
-
 def document(problem: ProblemError, instance: str, request_id: str) -> dict[str, Any]:
     """Write a problem as the object that is sent; the errors past the fiftieth are counted, not listed."""
     kind = problem.kind
@@ -199,34 +161,3 @@ def _count(number: int) -> str:
 
 def _rest(number: int) -> str:
     return f" The first {LISTED_ERRORS} are listed." if number > LISTED_ERRORS else ""
-
-
-def _of_parameters(exc: RequestValidationError) -> ProblemError:
-    from app.api.messages import of_parameters  # noqa: PLC0415  # words are needed on this path alone
-
-    location, errors = of_parameters(exc.errors())
-    return refused(errors, location=location)
-
-
-def _of_cohorts(exc: StoreError | IntakeError) -> ProblemError:
-    from app.api.store_problems import of_import, of_store  # noqa: PLC0415  # as above
-
-    return of_store(exc) if isinstance(exc, StoreError) else of_import(exc)
-
-
-def _of_http(exc: HTTPException) -> ProblemError:
-    kind = BY_STATUS.get(exc.status_code) or _plain(exc.status_code)
-    detail = exc.detail if exc.detail != _phrase(exc.status_code) else kind.meaning
-    return ProblemError(kind, detail, headers=exc.headers)
-
-
-def _plain(status: int) -> Kind:
-    phrase = _phrase(status)
-    return Kind("", status, phrase, f"{phrase}.", "")
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown status"

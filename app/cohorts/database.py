@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from app.cohorts.errors import DatabaseUnavailableError, StoreError
 from app.cohorts.probe import revision_of, sqlite_path
-from app.cohorts.schema import HEAD
+from app.cohorts.revision import HEAD
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

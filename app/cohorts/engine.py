@@ -22,7 +22,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from app.cohorts.errors import DatabaseUnavailableError
 from app.cohorts.probe import file_address, sqlite_path
 from app.cohorts.reasons import PRIMARY, reason_of
-from app.cohorts.schema import HEAD
+from app.cohorts.revision import HEAD
 from app.cohorts.tables import METADATA
 
 # Execution options: of a connection, whether it writes (True, or "at once" for one that waits for nobody); of an

@@ -1,7 +1,4 @@
-"""The revision of the schema that this release needs, and the way there.
-
-The revision is a constant, so that the service at start need not load Alembic; a test compares the two.
-"""
+"""The way to the schema that this release needs."""
 
 from __future__ import annotations
 
@@ -9,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-HEAD: Final = "0001"
 _CHECKOUT: Final = Path(__file__).parents[2] / "alembic"
 _INSTALLED: Final = Path(sys.prefix) / "share" / "defervesce" / "alembic"
 
@@ -32,7 +28,7 @@ def migrate(url: str, revision: str = "head") -> None:
     DatabaseUnavailableError when it cannot be reached or written.
     """
     from alembic import command  # noqa: PLC0415  # half a second that only a migration needs
-    from app.cohorts.engine import translated  # noqa: PLC0415  # it needs this module's constant
+    from app.cohorts.engine import translated  # noqa: PLC0415  # as above
 
     with translated():
         command.upgrade(config(url), revision)

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.exceptions import HTTPException
 
+from app.api.exceptions import problem_of
 from app.api.middleware import CLIENT_GONE
-from app.api.problems import Problem, document, problem_of
+from app.api.problems import Problem, document
 from app.api.routes import CalculatorRoute
 
 PLAIN = "/v1/example/plain"

@@ -14,7 +14,7 @@ from app.api.routes import CalculatorRoute
 from app.clinical.rulebook import Rulebook
 from app.cohorts.database import Database, DatabaseStatus
 from app.cohorts.errors import DatabaseUnavailableError
-from app.cohorts.schema import HEAD
+from app.cohorts.revision import HEAD
 from app.main import assemble, create_app
 from app.settings import load_settings
 

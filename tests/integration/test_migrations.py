@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 
 from alembic import command
 from app import cli
-from app.cohorts import schema
+from app.cohorts import revision, schema
 from app.cohorts.database import Database
 from app.cohorts.engine import make_engine
 from app.cohorts.errors import DatabaseUnavailableError
@@ -36,7 +36,7 @@ def tables(url: str) -> set[str]:
 def test_from_nothing_to_head_and_back(empty_url):
     schema.migrate(empty_url)
     assert tables(empty_url) == TABLES | {"alembic_version"}
-    assert revision_of(empty_url, 5) == schema.HEAD
+    assert revision_of(empty_url, 5) == revision.HEAD
     command.downgrade(schema.config(empty_url), "base")
     assert tables(empty_url) == {"alembic_version"}
     assert revision_of(empty_url, 5) is None
@@ -59,12 +59,12 @@ def test_alembic_notices_a_table_that_no_migration_makes(sqlite_url):
 
 
 def test_the_revision_that_the_service_needs_is_the_last_one():
-    assert ScriptDirectory(str(schema.migrations())).get_heads() == [schema.HEAD]
+    assert ScriptDirectory(str(schema.migrations())).get_heads() == [revision.HEAD]
 
 
 def test_migrating_twice_changes_nothing(database_url):
     schema.migrate(database_url)
-    assert revision_of(database_url, 5) == schema.HEAD
+    assert revision_of(database_url, 5) == revision.HEAD
 
 
 def test_two_migrations_at_once(empty_url):
@@ -76,7 +76,7 @@ def test_two_migrations_at_once(empty_url):
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(run, range(2))) == [0, 0]
-    assert revision_of(empty_url, 5) == schema.HEAD
+    assert revision_of(empty_url, 5) == revision.HEAD
 
 
 def test_the_constraints_have_the_names_of_the_convention(database_url):
@@ -104,7 +104,7 @@ def test_a_database_in_memory_is_made_whole_by_itself():
     engine = make_engine("sqlite://")
     with engine.connect() as connection:
         assert set(sa.inspect(connection).get_table_names()) - {"sqlite_sequence"} == TABLES | {"alembic_version"}
-        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one() == schema.HEAD
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one() == revision.HEAD
     engine.dispose()
 
 
@@ -115,8 +115,8 @@ class TestCommand:
 
     def test_migrate(self, empty_url, capsys):
         assert cli.main(["migrate"]) == 0
-        assert capsys.readouterr().out == f"the database is at revision {schema.HEAD}\n"
-        assert revision_of(empty_url, 5) == schema.HEAD
+        assert capsys.readouterr().out == f"the database is at revision {revision.HEAD}\n"
+        assert revision_of(empty_url, 5) == revision.HEAD
 
     def test_rebuild_before_migrating_says_what_to_do(self, capsys):
         assert cli.main(["tallies", "rebuild"]) == 2
@@ -135,12 +135,12 @@ def test_the_alembic_command_migrates_the_database_of_the_settings(empty_url):
     alembic = Path(sys.executable).with_name("alembic")
     environment = {"PATH": "/usr/bin:/bin", "DEFERVESCE_DATABASE_URL": empty_url}
     subprocess.run([alembic, "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
-    assert revision_of(empty_url, 5) == schema.HEAD
+    assert revision_of(empty_url, 5) == revision.HEAD
 
 
 class TestStatus:
     def test_ready(self, database_url):
-        assert Database(database_url).status()[:2] == ("ready", schema.HEAD)
+        assert Database(database_url).status()[:2] == ("ready", revision.HEAD)
 
     def test_without_a_schema(self, empty_url):
         status = Database(empty_url).status()
@@ -162,7 +162,7 @@ class TestStatus:
         engine.dispose()
         status = Database(database_url).status()
         assert status[:2] == ("schema", "0000")
-        assert f"at revision 0000; this release needs {schema.HEAD}" in status.detail
+        assert f"at revision 0000; this release needs {revision.HEAD}" in status.detail
 
     def test_downgraded(self, database_url):
         command.downgrade(schema.config(database_url), "base")
@@ -205,7 +205,7 @@ class TestServe:
         url = f"sqlite:///{tmp_path}/x.db"
         monkeypatch.setenv("DEFERVESCE_DATABASE_URL", url)
         assert cli.main(["serve", "--migrate"]) == 0
-        assert revision_of(url, 5) == schema.HEAD
+        assert revision_of(url, 5) == revision.HEAD
         assert served["app"] == "app.main:app"
 
     def test_it_does_not_start_when_that_fails(self, tmp_path, monkeypatch, served):
