@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -12,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
+import tomli
 from pydantic import Field, ValidationError, model_validator
 
 from app.clinical.rulebook.analytes import AmbiguousName, AnalyteRule, UnitRule
@@ -258,10 +258,10 @@ def load_rule_file(path: Path, origin: Origin = "built_in") -> LoadedRuleSet:
     """Load one rule file; raises `RulebookError` with file, key or line, and reason."""
     try:
         raw = path.read_bytes()
-        data = tomllib.loads(raw.decode("utf-8"), parse_float=Decimal)
+        data = tomli.loads(raw.decode("utf-8"), parse_float=Decimal)
     except UnicodeDecodeError as error:
         raise RulebookError(f"{path.name}: not UTF-8 text (byte {error.start})") from error
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         raise RulebookError(f"{path.name}: not valid TOML: {error}") from error
     except OSError as error:
         raise RulebookError(f"{path.name}: cannot be read: {error.strerror}") from error
