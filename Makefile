@@ -23,7 +23,7 @@ $(STAMP): uv.lock pyproject.toml
 	@touch $@
 
 run: install  ## start the service on 127.0.0.1 (PORT=8000)
-	@if [ -f alembic.ini ]; then $(BIN)/alembic upgrade head; fi
+	$(BIN)/defervesce migrate
 	exec $(BIN)/defervesce serve --host 127.0.0.1 --port $(PORT)
 
 demo: install  ## start the service with the study cohort, print Table 1, stay until Ctrl-C (PORT=8000)

@@ -134,6 +134,11 @@ def _migrate_apart() -> int:
 def _migrate(_: argparse.Namespace) -> int:
     migrate(load_settings().database_url.get_secret_value())
     print(f"the database is at revision {HEAD}")
+    try:
+        with _cohorts() as service:
+            service.prepare()
+    except (StoreError, RulebookError) as exc:
+        print(f"defervesce: the built-in cohort is not made now, but when it is asked for: {exc}", file=sys.stderr)
     return 0
 
 

@@ -194,6 +194,9 @@ def methods_of(found: Iterable[Any], templates: Mapping[Any, str | None]) -> Map
     by_path: dict[str | None, set[str]] = {}
     for route in found:
         by_path.setdefault(route.path, set()).update(route.methods or ())
+    for methods in by_path.values():
+        # The edge answers HEAD as GET.
+        methods.update({"HEAD"} if "GET" in methods else ())
     return {endpoint: ", ".join(sorted(by_path[path])) for endpoint, path in templates.items()}
 
 

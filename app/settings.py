@@ -19,6 +19,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.cohorts.url_options import refused_options
+
 PREFIX: Final = "DEFERVESCE_"
 # The test suite's own variables (a database to test against) are not the service's.
 _TESTS: Final = "DEFERVESCE_TEST_"
@@ -109,6 +111,8 @@ class Settings(BaseSettings):
     def _known_database(cls, url: SecretStr) -> SecretStr:
         if not _is_database(url.get_secret_value()):
             raise ValueError("must be a URL that starts with sqlite:// or postgresql://")
+        if refusal := refused_options(url.get_secret_value()):
+            raise ValueError(refusal)
         return url
 
     @field_validator("rules_dir")

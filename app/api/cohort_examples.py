@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
 from app.api.media import JSON_TYPE, NDJSON_TYPES
-from app.cohorts.records import PatientRecord
+from app.cohorts.builtin import example_records
 
 CSV_TYPE: Final = "text/csv"
 ROWS_TYPES: Final = (JSON_TYPE, *NDJSON_TYPES, CSV_TYPE)
-RECORD: Final = cast("dict[str, Any]", PatientRecord.model_config["json_schema_extra"])["examples"][0]
-SECOND: Final = {
-    "patient_id": "P02",
-    "age_years": 11,
-    "sex": "female",
-    "phenotype": {"kd_like": False, "cv_shock": True},
-    "treatment": {"ivig": {"dose_g_kg": 2, "ended_hour": 14}, "anakinra": False},
-    "defervescence": {"hours": 31, "observed": True},
-}
+RECORD, SECOND_RECORD = example_records()
 _CSV: Final = (
     "patient_id,age_years,sex,phenotype.kd_like,phenotype.cv_shock,treatment.ivig.dose_g_kg,treatment.anakinra,"
     "labs.0.analyte,labs.0.value,labs.0.unit,temperatures\r\n"
@@ -47,7 +39,7 @@ def create_body(longest_name: int, longest_description: int) -> dict[str, Any]:
         "patients": _PATIENTS | {"type": ["array", "null"]},
     }
     schema = {"type": "object", "properties": properties, "required": ["name"], "additionalProperties": False}
-    example = {"name": "First look", "description": "Two invented patients", "patients": [RECORD, SECOND]}
+    example = {"name": "First look", "description": "Two invented patients", "patients": [RECORD, SECOND_RECORD]}
     return {"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": schema, "example": example}}}}
 
 
@@ -59,11 +51,13 @@ def rows_body() -> dict[str, Any]:
         "required": ["patients"],
         "additionalProperties": False,
     }
-    lines = "".join(msgspec.json.encode(SECOND | {"patient_id": name}).decode() + "\n" for name in ("P05", "P06"))
+    lines = "".join(
+        msgspec.json.encode(SECOND_RECORD | {"patient_id": name}).decode() + "\n" for name in ("P05", "P06")
+    )
     content = {
         JSON_TYPE: {
             "schema": {"anyOf": [envelope, _PATIENTS]},
-            "example": {"patients": [SECOND | {"patient_id": "P07"}]},
+            "example": {"patients": [SECOND_RECORD | {"patient_id": "P07"}]},
         },
         NDJSON_TYPES[0]: {"schema": {"type": "string", "description": "One record on each line"}, "example": lines},
         CSV_TYPE: {
@@ -71,7 +65,10 @@ def rows_body() -> dict[str, Any]:
                 "type": "string",
                 "description": "One record in each row; the first line names the columns by the record's fields, "
                 "joined by dots. An empty cell is absent, null is null; lists are JSON in a cell, or columns numbered "
-                "from 0",
+                "from 0. Where the header names columns of a treatment (treatment.anakinra, treatment.ivig.dose_g_kg) "
+                "and a row leaves all of them empty, that treatment is null, unknown; false says that it was not "
+                "given, not_listed that the record does not list it, which is taken as not given with a warning. A row "
+                "without any treatment's cell has no treatment: everything unknown",
             },
             "example": _CSV,
         },

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.cohort_examples import CSV_TYPE
-from app.api.cohort_service import Cohorts
+from app.api.cohort_service import Cohorts, describing
 from app.api.context import context_of
 from app.api.etag import etag
 from app.api.idempotency import REPLAYED, UnderWay, key_of
@@ -23,6 +23,7 @@ from app.api.spool import Spooled, receive, spooled
 from app.cohorts.importing import Once
 from app.cohorts.intake.sent import Format, Sent
 from app.cohorts.intake.taking import Work
+from app.cohorts.jobs import Describe
 from app.cohorts.rederivation import RederiveRequest
 from app.cohorts.service import Answered, Match
 from app.cohorts.store.model import Remembered
@@ -68,14 +69,14 @@ class Idempotent:
             body = await receive(request, context_of(request.scope).limits.import_bytes)
             try:
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
-                begun = partial(self._begin, cohort_id, sent, once, match)
+                begun = partial(self._begin, describing(request), cohort_id, sent, once, match)
                 answered = await self._cohorts.change(begun)
             except BaseException:
                 body.body.close()
                 raise
         return response_of(answered)
 
-    def _begin(self, cohort_id: str, sent: Sent, once: Once | None, match: Match) -> Answered:
+    def _begin(self, describe: Describe, cohort_id: str, sent: Sent, once: Once | None, match: Match) -> Answered:
         """Create a job and hand it its work, or repeat the answer that named an earlier one."""
         service = self._cohorts.service
         answered, job = service.begin_adding(cohort_id, sent, once, match, accepted)
@@ -83,15 +84,17 @@ class Idempotent:
             sent.body.close()
         else:
             work = partial(service.add, cohort_id, sent, None, added, match)
-            self._cohorts.jobs.start(job, sent.size, lambda work_: work(work=work_), sent.body.close)
+            self._cohorts.jobs.start(job, sent.size, lambda work_: work(work=work_), describe, sent.body.close)
         return answered
 
 
-def begin_rederiving(cohorts: Cohorts, cohort_id: str, request: RederiveRequest, match: Match) -> Answered:
+def begin_rederiving(
+    cohorts: Cohorts, describe: Describe, cohort_id: str, request: RederiveRequest, match: Match
+) -> Answered:
     """Create a job that derives a cohort anew, and hand it its work."""
     job = cohorts.service.begin("rederive", cohort_id, match)
     call = partial(cohorts.service.rederive, cohort_id, request, match)
-    cohorts.jobs.start(job, job.total or 0, lambda work: call(work=work), lambda: None)
+    cohorts.jobs.start(job, job.total or 0, lambda work: call(work=work), describe, lambda: None)
     return Answered(accepted(job), is_replayed=False)
 
 

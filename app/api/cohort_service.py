@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from app.api.body import parse
 from app.api.connected import while_connected
+from app.api.context import context_of
 from app.api.exceptions import problem_of, problem_of_item
 from app.api.problems import ProblemError, document, internal
 from app.api.strict_json import provably_unique
@@ -20,7 +21,7 @@ from app.clinical.rulebook import Rulebook
 from app.cohorts.database import Database
 from app.cohorts.intake.canonical import canonical
 from app.cohorts.intake.taking import Read, Work
-from app.cohorts.jobs import Jobs
+from app.cohorts.jobs import Describe, Jobs
 from app.cohorts.records import PatientRecord
 from app.cohorts.service import CohortService
 
@@ -40,7 +41,7 @@ class Cohorts:
         self.service = CohortService(database, rulebook, read_record)
         self._changes = ThreadPoolExecutor(_CHANGES, thread_name_prefix="change")
         self.imports = ThreadPoolExecutor(_IMPORTS, thread_name_prefix="import")
-        self.jobs = Jobs(self.service, self.imports, _described)
+        self.jobs = Jobs(self.service, self.imports)
 
     async def change(self, call: Callable[[], T]) -> T:
         """Run a short change to its end."""
@@ -75,6 +76,8 @@ def _explained(raw: bytes) -> Read:
     return Read(record, canonical(record))
 
 
-def _described(exc: Exception) -> dict[str, Any]:
-    """Write what a job failed of as the problem that its request would have been answered with."""
-    return document(problem_of(exc) or internal(), "/v1/cohorts", "")
+def describing(request: Request) -> Describe:
+    """Return what writes an exception as the problem that this request would have been answered with."""
+    context = context_of(request.scope)
+    path, request_id = context.path, context.request_id
+    return lambda exc: document(problem_of(exc) or internal(), path, request_id)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from app.api.cohort_examples import CSV_TYPE, create_body
 from app.api.cohort_export import ExportFormat, export_response
 from app.api.cohort_intake import PREFIX, Idempotent, Prefer, begin_rederiving, created, prefers_async, response_of
-from app.api.cohort_service import Cohorts
+from app.api.cohort_service import Cohorts, describing
 from app.api.connected import while_connected
 from app.api.context import context_of
 from app.api.etag import HEADER as ETAG
@@ -27,13 +27,22 @@ from app.api.paging import LINK, Cursor, Limit, link, position_of
 from app.api.reply import JSON
 from app.api.responses import declared
 from app.api.routes import CalculatorRoute
-from app.cohorts.builtin import STUDY
+from app.cohorts.builtin import EXAMPLE, STUDY
 from app.cohorts.importing import LONGEST_DESCRIPTION, LONGEST_NAME
 from app.cohorts.intake.taking import Work
 from app.cohorts.rederivation import RederiveAnswer, RederiveRequest
 from app.cohorts.summary import Answer, CohortChanged, CohortDetail, CohortSummary, summary_of
 
 CohortId = Annotated[str, Path(description="Id of the cohort", min_length=1, max_length=100, examples=[STUDY])]
+ChangedCohortId = Annotated[
+    str,
+    Path(
+        description="Id of the cohort; `example` is there to try changes on, and is made anew once it was deleted",
+        min_length=1,
+        max_length=100,
+        examples=[EXAMPLE],
+    ),
+]
 LOCATION: Final[dict[str, Any]] = {"Location": {"description": "Path of what was made", "schema": {"type": "string"}}}
 _PAGE: Final = 100
 _TEXT: Final = {"schema": {"type": "string", "description": "One record on each line"}}
@@ -80,7 +89,10 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         "", summary="The cohorts", operation_id="list_cohorts", responses=declared({200: {"headers": LINK}}, 503)
     )
     async def list_cohorts(response: Response, cursor: Cursor = None, limit: Limit = _PAGE) -> CohortPage:
-        """List the cohorts in the order of their creation; `study` is built in and read-only."""
+        """List the cohorts in the order of their creation; `study` is built in and read-only.
+
+        `example`, two invented patients to try changes on, is made when a request names it, and listed from then on.
+        """
         found, has_more = await asyncio.to_thread(service.cohorts, position_of(cursor), limit)
         following = str(found[-1].number) if has_more else None
         link(response, PREFIX, following, limit)
@@ -111,8 +123,11 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         response_class=Response,
         responses=declared({}, 409, 412, 428, 503),
     )
-    async def delete_cohort(cohort_id: CohortId, if_match: IfMatch = None) -> None:
-        """Delete a cohort with all its patients, for good. `If-Match` names the version that was looked at."""
+    async def delete_cohort(cohort_id: ChangedCohortId, if_match: IfMatch = None) -> None:
+        """Delete a cohort with all its patients, for good. `If-Match` names the version that was looked at.
+
+        The cohort `example`, two invented patients to try changes on, is made anew by the next request that names it.
+        """
         await cohorts.change(partial(service.delete, cohort_id, required_match(if_match)))
 
     @router.post(
@@ -133,7 +148,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
     async def rederive_cohort(
         body: RederiveRequest,
         request: Request,
-        cohort_id: CohortId,
+        cohort_id: ChangedCohortId,
         if_match: IfMatch = None,
         prefer: Prefer = None,
     ) -> Response:
@@ -144,7 +159,9 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         require_json_accepted(context_of(request.scope).headers)
         match = optional_match(if_match)
         if prefers_async(prefer) and not body.dry_run:
-            return response_of(await cohorts.change(partial(begin_rederiving, cohorts, cohort_id, body, match)))
+            return response_of(
+                await cohorts.change(partial(begin_rederiving, cohorts, describing(request), cohort_id, body, match))
+            )
         call = partial(service.rederive, cohort_id, body, match)
         answer = await while_connected(request, cohorts.imports, lambda stopped: call(work=Work(stopped=stopped)))
         return Response(answer.model_dump_json(), 200, {"ETag": etag(answer.version)}, JSON.decode())

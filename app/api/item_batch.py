@@ -63,6 +63,7 @@ class _StrictEnvelope(BaseModel):
     items: list[Any] = Field(description="The items, each as in the single call")
 
 
+_BODY: Final = "The body "
 _decode: Final = msgspec.json.Decoder(_Envelope).decode
 
 
@@ -150,7 +151,14 @@ async def _as_json(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _problem(refusal: Exception, context: RequestContext) -> bytes:
     """Write an item's problem."""
-    return msgspec.json.encode(document(problem_of_item(refusal), context.path, context.request_id))
+    written = document(problem_of_item(refusal), context.path, context.request_id)
+    for error in written["errors"]:
+        error["message"] = _of_item(error["message"])
+    return msgspec.json.encode(written)
+
+
+def _of_item(message: str) -> str:
+    return "The item " + message.removeprefix(_BODY) if message.startswith(_BODY) else message
 
 
 def request_body(schema: str, example: Mapping[str, Any]) -> dict[str, Any]:

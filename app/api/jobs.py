@@ -15,6 +15,7 @@ from starlette.responses import Response
 from app.api.cohort_service import Cohorts
 from app.api.responses import declared
 from app.api.routes import CalculatorRoute
+from app.cohorts.builtin import EXAMPLE
 from app.cohorts.store.model import ENDED, Job, JobState, Remembered
 from app.cohorts.summary import Answer
 
@@ -72,11 +73,16 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({200: {"headers": RETRY}}, 503),
     )
     async def get_job(
-        job_id: Annotated[str, Path(description="Id of the job", max_length=100, examples=["0123456789abcdef"])],
+        job_id: Annotated[
+            str,
+            Path(
+                description="Id of the job; `example` filled the cohort `example`", max_length=100, examples=[EXAMPLE]
+            ),
+        ],
         response: Response,
     ) -> JobAnswer:
         """Show how far a job has come, and at its end what came of it. Ask again after the time in Retry-After."""
-        job = await asyncio.to_thread(lambda: cohorts.service.store.job(job_id))
+        job = await asyncio.to_thread(lambda: cohorts.service.job(job_id))
         if job.state not in ENDED:
             response.headers["Retry-After"] = str(WAIT_SECONDS)
         return answer_of(job)

@@ -44,7 +44,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
 } | {
     f"{kind}_{suffix}": (code, words)
     for kinds, code, words in (
-        (("float", "decimal"), "not_a_number", "must be a JSON number such as 25.5, not text, true or null"),
+        (("float", "decimal"), "not_a_number", "must be a JSON number"),
         (("int",), "not_an_integer", "must be a whole number"),
         (("list", "tuple", "set", "frozen_set", "iterable"), "not_a_list", "must be a list"),
         (("dict", "model", "model_attributes", "dataclass", "mapping"), "not_an_object", "must be an object"),
@@ -57,7 +57,12 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     for kind in kinds
     for suffix in ("type", "parsing", "from_date_parsing", "from_datetime_parsing", "object_invalid", "from_float")
 }
+# Where only one truth value is allowed, what else is.
+_BESIDE_TRUTH: Final = {"null": "null", "object": "an object"}
 _RANGE: Final = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "multiple_of"})
+_OF_ANOTHER_TYPE: Final = frozenset({"not_a_boolean", "not_a_string", "not_a_number", "not_an_integer"})
+_OF_THE_RIGHT_TYPE: Final = frozenset({"out_of_range", "text_length", "text_pattern"})
+_NO_NUMBERS: Final = {"string": ("text",), "null": ("null",), "boolean": ("true", "false")}
 _LENGTH: Final = frozenset({"string_too_short", "string_too_long", "too_short", "too_long"})
 
 Node = Mapping[str, Any]
@@ -82,9 +87,15 @@ def of_body(exc: ValidationError, adapter: TypeAdapter[Any], sent: object) -> li
         return [InputError("", "too_many_errors", f"More than {_TOO_MANY} fields are wrong; check the format.")]
     root = _schema(adapter)
     found = exc.errors(include_url=False, include_input=False)
-    return list(
-        {(e.pointer, e.code): e for e in (_error(error, _place(error, sent, root)) for error in found)}.values()
-    )
+    told = {(e.pointer, e.code): e for e in (_error(error, _place(error, sent, root)) for error in found)}
+    return _without_other_branches(told.values())
+
+
+def _without_other_branches(errors: Iterable[InputError]) -> list[InputError]:
+    """Leave out what a union's other branches say of a value that is of one branch's type, and wrong within it."""
+    told = list(errors)
+    judged = {error.pointer for error in told if error.code in _OF_THE_RIGHT_TYPE}
+    return [error for error in told if error.pointer not in judged or error.code not in _OF_ANOTHER_TYPE]
 
 
 def of_parameters(found: Sequence[Any]) -> tuple[str, list[InputError]]:
@@ -134,9 +145,20 @@ def _worded(kind: str, bounds: Mapping[str, Any], here: list[Node]) -> tuple[str
     code, words = _WORDS.get(kind, ("value_invalid", "is not acceptable"))
     if kind in _LENGTH:
         words += _lengths(bounds)
-    if code in {"not_a_number", "not_an_integer"} and (limits := _limits({}, here)):
-        words += f" {limits}"
+    if code in {"not_a_number", "not_an_integer"}:
+        words += _numeral(code, here)
     return code, words
+
+
+def _numeral(code: str, here: list[Node]) -> str:
+    """Say which numbers would do, and what is none."""
+    limits = _limits({}, here) or ("such as 25.5" if code == "not_a_number" else "")
+    taken = {node.get("type") for node in here}
+    said = (f" {limits}" if limits else "") + (", or null" if "null" in taken else "")
+    if code == "not_an_integer":
+        return said
+    others = [word for name, words in _NO_NUMBERS.items() if name not in taken for word in words]
+    return said + (f"; not {', '.join(others[:-1])} or {others[-1]}" if len(others) > 1 else "")
 
 
 def _range(bounds: Mapping[str, Any], here: list[Node]) -> str:
@@ -154,8 +176,9 @@ def _limits(bounds: Mapping[str, Any], here: list[Node]) -> str:
         "lt": _first(here, "exclusiveMaximum"),
     }
     ends = both | {name: value for name, value in bounds.items() if name in both}
-    words = {"ge": "of at least", "gt": "above", "le": "of at most", "lt": "below"}
-    return " and ".join(f"{words[name]} {_number(value)}" for name, value in ends.items() if value is not None)
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    said = " and ".join(f"{words[name]} {_number(value)}" for name, value in ends.items() if value is not None)
+    return f"of {said}" if said.startswith("at ") else said
 
 
 def _lengths(bounds: Mapping[str, Any]) -> str:
@@ -164,7 +187,7 @@ def _lengths(bounds: Mapping[str, Any]) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e6 else str(value)  # noqa: PLR2004  # past a million `g` would write an exponent
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _about(here: list[Node]) -> str:
@@ -176,7 +199,11 @@ def _about(here: list[Node]) -> str:
 
 def _allowed(here: list[Node]) -> tuple[str, ...]:
     values = [value for node in here for value in node.get("enum", [node["const"]] if "const" in node else [])]
-    return tuple(str(value) for value in values if value is not None)[:_LISTED_NAMES]
+    words = [str(value).lower() if isinstance(value, bool) else str(value) for value in values if value is not None]
+    if any(isinstance(value, bool) for value in values):
+        kinds = {node.get("type") for node in here}
+        words += [word for kind, word in _BESIDE_TRUTH.items() if kind in kinds]
+    return tuple(words)[:_LISTED_NAMES]
 
 
 def _first(nodes: list[Node], key: str) -> Any:  # noqa: ANN401  # a schema holds any JSON

@@ -22,7 +22,7 @@ from app.api.observability import UNMATCHED, AccessLog, Metrics
 from app.api.problems import internal, reply_to
 from app.api.reply import Reply
 from app.api.routes import LeanOperation
-from app.api.transport import Answer, BoundedReceive
+from app.api.transport import Answer, BoundedReceive, without_body
 
 Index = Mapping[tuple[str, str], LeanOperation]
 TemplateOf = Callable[[Any], str | None]
@@ -57,7 +57,10 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = perf_counter()
+        started, method = perf_counter(), scope["method"]
+        if method == "HEAD":
+            # Answered as the GET it stands for, up to the body: the server and the records keep its own name.
+            scope, send = {**scope, "method": "GET"}, without_body(send)
         context = scope[CONTEXT] = RequestContext(scope, self._limits)
         answer = Answer(send, self._headers(context))
         self._metrics.in_progress += 1
@@ -68,8 +71,8 @@ class Edge:
         finally:
             self._metrics.in_progress -= 1
             seconds, route = perf_counter() - started, self._route(scope, context)
-            self._metrics.count(route, scope["method"], answer.status, seconds)
-            self._log.request(route, scope["method"], answer.status, seconds, context)
+            self._metrics.count(route, method, answer.status, seconds)
+            self._log.request(route, method, answer.status, seconds, context)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         """Answer by the short way where there is one, else by FastAPI."""

@@ -12,10 +12,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.api.cohort_examples import ROWS_TYPES, rows_body
+from app.api.cohort_examples import RECORD, ROWS_TYPES, rows_body
 from app.api.cohort_intake import PREFIX, Idempotent, OnError, Prefer, added, prefers_async
 from app.api.cohort_service import Cohorts
-from app.api.cohorts import CohortId
+from app.api.cohorts import ChangedCohortId, CohortId
 from app.api.context import context_of
 from app.api.etag import HEADER as ETAG
 from app.api.etag import IfMatch, IfNoneMatch, etag, is_current, optional_match, required_match
@@ -30,13 +30,15 @@ from app.api.reply import JSON
 from app.api.responses import declared
 from app.api.routes import CalculatorRoute
 from app.clinical.refusal import InputError
+from app.cohorts.builtin import SECOND_RECORD
 from app.cohorts.records import PatientRecord
 from app.cohorts.store.model import Patient
 from app.cohorts.summary import Answer, CohortChanged
 
-PatientId = Annotated[
-    str, Path(description="Pseudonym of the patient", min_length=1, max_length=64, examples=["SYN-01"])
-]
+_Pseudonym = partial(Path, description="Pseudonym of the patient", min_length=1, max_length=64)
+PatientId = Annotated[str, _Pseudonym(examples=["SYN-01"])]
+ReplacedId = Annotated[str, _Pseudonym(examples=[RECORD["patient_id"]])]
+DeletedId = Annotated[str, _Pseudonym(examples=[SECOND_RECORD["patient_id"]])]
 _PAGE: Final = 50
 _LISTED: Final = declared({200: {"headers": LINK | ETAG}}, 503)
 
@@ -94,7 +96,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
     )
     async def add_patients(  # noqa: PLR0913, PLR0917  # one parameter each
         request: Request,
-        cohort_id: CohortId,
+        cohort_id: ChangedCohortId,
         on_error: Annotated[
             OnError, Query(description="`refuse`: one bad row refuses all; `skip`: bad rows are left out and reported")
         ] = "refuse",
@@ -155,7 +157,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         responses=declared({200: {"headers": ETAG}}, 409, 412, 428, 503),
     )
     async def replace_patient(
-        body: PatientRecord, cohort_id: CohortId, patient_id: PatientId, if_match: IfMatch = None
+        body: PatientRecord, cohort_id: ChangedCohortId, patient_id: ReplacedId, if_match: IfMatch = None
     ) -> Response:
         """Put a record in the place of the patient's, and derive it anew. The `patient_id` of both must be the same."""
         match = required_match(if_match)
@@ -174,7 +176,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         response_class=Response,
         responses=declared({}, 409, 412, 428, 503),
     )
-    async def delete_patient(cohort_id: CohortId, patient_id: PatientId, if_match: IfMatch = None) -> None:
+    async def delete_patient(cohort_id: ChangedCohortId, patient_id: DeletedId, if_match: IfMatch = None) -> None:
         """Delete a patient with everything derived, for good; the cohort's counts follow at once."""
         await cohorts.change(partial(service.remove, cohort_id, patient_id, required_match(if_match)))
 

@@ -5,6 +5,7 @@ A problem repeats no value that was sent: only names, pointers, ranges and units
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,11 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.kinds import INTERNAL, NOT_FOUND, VALIDATION, Kind
 from app.api.reply import Reply
 from app.clinical.refusal import InputError
+from app.cohorts.pseudonym import fault_of
 
 PROBLEM_JSON: Final = b"application/problem+json"
 LISTED_ERRORS: Final = 50
 _LONGEST_POINTER: Final = 256
 _LONGEST_INSTANCE: Final = 256
+_PATIENT: Final = re.compile(r"(?s)/v1/cohorts/[^/]*/patients/(.+)\Z")
+_PATIENT_TEMPLATE: Final = "/v1/cohorts/{cohort_id}/patients/{patient_id}"
 _PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~-._"
 
 
@@ -72,7 +76,7 @@ class Problem(BaseModel):
     title: str = Field(description="The type in words; the same for every occurrence")
     status: int = Field(description="The HTTP status code", ge=400, le=599)
     detail: str = Field(description="This occurrence in words")
-    instance: str = Field(description="The path that was called")
+    instance: str = Field(description="The path that was called; its route where the patient's id in it was refused")
     request_id: str = Field(description="The id under which this request is logged")
     errors: list[ProblemItem] = Field(description="The fields refused, at most 50; empty when none is to blame")
 
@@ -118,7 +122,7 @@ def document(problem: ProblemError, instance: str, request_id: str) -> dict[str,
         "title": kind.title,
         "status": kind.status,
         "detail": problem.detail + _rest(len(problem.errors)),
-        "instance": quote(instance[:_LONGEST_INSTANCE], safe=_PATH_CHARACTERS),
+        "instance": _shown(instance, kind),
         "request_id": request_id,
         "errors": [_item(error, problem.location) for error in problem.errors[:LISTED_ERRORS]],
     }
@@ -134,6 +138,14 @@ def reply_to(problem: ProblemError, instance: str, request_id: str) -> Reply:
 def internal() -> ProblemError:
     """Make the 500: it says nothing of the cause, which may hold values."""
     return ProblemError(INTERNAL, "The request could not be answered. Nothing was changed.")
+
+
+def _shown(path: str, kind: Kind) -> str:
+    """Return a path, or its route's template where the patient's id in it is none of ours: it may be a name."""
+    found = _PATIENT.match(path)
+    if found is None or (kind is not NOT_FOUND and fault_of(found[1]) is None):
+        return quote(path[:_LONGEST_INSTANCE], safe=_PATH_CHARACTERS)
+    return _PATIENT_TEMPLATE
 
 
 def _item(error: InputError, location: str | None) -> dict[str, Any]:

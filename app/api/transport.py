@@ -60,6 +60,17 @@ class Answer:
         await self._send({"type": "http.response.body", "body": reply.body})
 
 
+def without_body(send: Send) -> Send:
+    """Return what sends an answer's beginning as it is, Content-Length and all, and none of its body."""
+
+    async def send_(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return send_
+
+
 class BoundedReceive:
     """Receives a body for FastAPI's own ways of reading it: no larger and no slower than the service takes.
 

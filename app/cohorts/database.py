@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from app.cohorts.errors import DatabaseUnavailableError, StoreError
 from app.cohorts.probe import revision_of, sqlite_path
 from app.cohorts.revision import HEAD
+from app.cohorts.watched_file import Appearance, WatchedFile
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -52,6 +53,8 @@ class Database:
         self._url = url
         self._pool_size = pool_size
         self._timeout = timeout_seconds
+        path = sqlite_path(url)
+        self._file = WatchedFile(path) if path else None
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._store: Store | None = None
@@ -65,11 +68,24 @@ class Database:
                     self._store = self._open()
         return self._store
 
+    @property
+    def appearance(self) -> Appearance | None:
+        """What is another as soon as another file is the database; None for a database that is no file."""
+        return None if self._file is None else self._file.appearance()
+
     def status(self) -> DatabaseStatus:
         """Ask the database whether it can be reached and is migrated. Blocks for as long as the time-out.
 
         It asks through a connection of its own: a database whose connections are busy is not one that is down.
         """
+        found = self._asked()
+        if self._file is not None and found.state == "ready":
+            self._file.found_sound()
+        elif self._file is not None and self._file.is_lost():
+            return DatabaseStatus("unreachable", found.revision, str(DatabaseUnavailableError("moved")))
+        return found
+
+    def _asked(self) -> DatabaseStatus:
         if sqlite_path(self._url) == "":
             return DatabaseStatus("ready", HEAD, "The database lives in this process, and ends with it.")
         try:
@@ -99,7 +115,7 @@ class Database:
         from app.cohorts.engine import make_engine  # noqa: PLC0415  # it loads SQLAlchemy
         from app.cohorts.store.session import Store  # noqa: PLC0415  # as above
 
-        self._engine = make_engine(self._url, pool_size=self._pool_size, timeout_seconds=self._timeout)
+        self._engine = make_engine(self._url, pool_size=self._pool_size, timeout_seconds=self._timeout, file=self._file)
         return Store(self._engine)
 
 

@@ -2,7 +2,8 @@
 
 SQLite: write-ahead log, so that readers never wait; `synchronous=FULL`, so that what was acknowledged outlives a power
 cut; writers begin with BEGIN IMMEDIATE, so that they queue at the start and no transaction fails half-way for a lock.
-A file that does not exist is not made here: `defervesce migrate` makes it.
+A file that does not exist is not made here: `defervesce migrate` makes it. A file that was deleted or replaced is
+noticed when a connection leaves the pool, and before a change is committed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ from app.cohorts.probe import file_address, sqlite_path
 from app.cohorts.reasons import PRIMARY, reason_of
 from app.cohorts.revision import HEAD
 from app.cohorts.tables import METADATA
+from app.cohorts.watched_file import FileConnection, WatchedFile
 
 # Execution options: of a connection, whether it writes (True, or "at once" for one that waits for nobody); of an
 # engine, how long its writers wait, and whether its database lives in this process alone.
@@ -36,16 +37,23 @@ _KILOBYTES_OF_CACHE: Final = 16_000
 _LOG_BYTES: Final = 64_000_000
 
 
-def make_engine(url: str, *, pool_size: int = 10, timeout_seconds: float = 5, create: bool = False) -> sa.Engine:
+def make_engine(
+    url: str,
+    *,
+    pool_size: int = 10,
+    timeout_seconds: float = 5,
+    create: bool = False,
+    file: WatchedFile | None = None,
+) -> sa.Engine:
     """Make an engine for a `sqlite://` or `postgresql://` URL; nothing is opened before the first use.
 
     `timeout_seconds`: how long to wait for a connection, for a free one of the pool, and for another writer.
-    `create` makes the file of an SQLite database that does not exist (for migrations).
+    `create` makes the file of an SQLite database that does not exist (for migrations). `file` is told what is opened.
     """
     path = sqlite_path(url)
     if path is None:
         return _postgresql(make_url(url), pool_size, timeout_seconds)
-    return _sqlite(path, pool_size, timeout_seconds, create=create)
+    return _sqlite(file or WatchedFile(path), pool_size, timeout_seconds, create=create)
 
 
 def _postgresql(url: URL, pool_size: int, timeout_seconds: float) -> sa.Engine:
@@ -58,11 +66,13 @@ def _postgresql(url: URL, pool_size: int, timeout_seconds: float) -> sa.Engine:
         "application_name": "defervesce",
         "connect_timeout": str(math.ceil(timeout_seconds)),
         "keepalives_idle": "30",
-        "options": options,
     }
+    # The operator's own options come on top of ours: of two that say the same the server takes the last.
+    named = url.query.get("options", ())
+    options = " ".join((options, *((named,) if isinstance(named, str) else named)))
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
-        connect_args={name: value for name, value in defaults.items() if name not in url.query},
+        connect_args={name: value for name, value in defaults.items() if name not in url.query} | {"options": options},
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=timeout_seconds,
@@ -71,11 +81,11 @@ def _postgresql(url: URL, pool_size: int, timeout_seconds: float) -> sa.Engine:
     )
 
 
-def _sqlite(path: str, pool_size: int, timeout_seconds: float, *, create: bool) -> sa.Engine:
-    in_memory = not path
+def _sqlite(file: WatchedFile, pool_size: int, timeout_seconds: float, *, create: bool) -> sa.Engine:
+    in_memory = not file.path
     engine = sa.create_engine(
         "sqlite://",
-        creator=_memory if in_memory else _file(path, timeout_seconds, create=create),
+        creator=_memory if in_memory else _file(file, timeout_seconds, create=create),
         poolclass=QueuePool,
         # All threads share the one connection that a database in memory is.
         pool_size=1 if in_memory else pool_size,
@@ -88,6 +98,8 @@ def _sqlite(path: str, pool_size: int, timeout_seconds: float, *, create: bool) 
     sa.event.listen(engine, "begin", _begin)
     if in_memory:
         sa.event.listen(engine, "connect", _create_all(engine.dialect))
+    else:
+        _watch(engine, file)
     return engine
 
 
@@ -95,17 +107,48 @@ def _memory() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
-def _file(path: str, timeout_seconds: float, *, create: bool) -> Callable[[], sqlite3.Connection]:
-    address = file_address(path, "rwc" if create else "rw")
+def _file(file: WatchedFile, timeout_seconds: float, *, create: bool) -> Callable[[], sqlite3.Connection]:
+    address = file_address(file.path, "rwc" if create else "rw")
 
     def connect() -> sqlite3.Connection:
-        if not create and not Path(path).exists():
-            raise DatabaseUnavailableError("schema", "no_file")
-        return sqlite3.connect(
-            address, uri=True, timeout=timeout_seconds, isolation_level=None, check_same_thread=False
+        before = file.identity()
+        if before is None and not create:
+            raise DatabaseUnavailableError("moved" if file.is_lost() else "schema", "no_file")
+        connection = sqlite3.connect(
+            address,
+            uri=True,
+            timeout=timeout_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=FileConnection,
         )
+        connection.identity = file.identity()
+        if before is not None and before != connection.identity:
+            # Replaced while it was opened: nobody can tell which of the two this is.
+            connection.close()
+            raise DatabaseUnavailableError("moved")
+        file.opened(connection.identity)
+        return connection
 
     return connect
+
+
+def _watch(engine: sa.Engine, file: WatchedFile) -> None:
+    """Let nobody read or write a file that is not the one at the path any more; each look costs one `stat`."""
+
+    def leaves_pool(connection: FileConnection, _: object, __: object) -> None:
+        if connection.identity != file.identity():
+            file.lost()
+            # The pool closes this connection and every other one, and opens the file that is there now, if any.
+            raise sa.exc.InvalidatePoolError
+
+    def commits(connection: sa.Connection) -> None:
+        opened = connection.connection.driver_connection
+        if connection.get_execution_options().get(WRITES) and getattr(opened, "identity", None) != file.identity():
+            raise DatabaseUnavailableError("moved")
+
+    sa.event.listen(engine, "checkout", leaves_pool)
+    sa.event.listen(engine, "commit", commits)
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:

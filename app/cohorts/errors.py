@@ -20,18 +20,19 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-Reason = Literal["locked", "read_only", "full", "gone", "busy", "schema", "damaged"]
+Reason = Literal["locked", "read_only", "full", "gone", "moved", "busy", "schema", "damaged"]
 
 _DETAILS: Final[dict[Reason, str]] = {
     "locked": "Another change holds the database; it was waited for as long as is allowed.",
     "read_only": "The database takes no writes at present.",
     "full": "The database has no room left.",
     "gone": "The database cannot be reached.",
+    "moved": "The database file is gone or was replaced; the operator restores it, or runs `defervesce migrate`.",
     "busy": "The database is too busy: it did not answer in time, or every connection is in use.",
     "schema": "The database is not migrated to this release; the operator runs `defervesce migrate`.",
     "damaged": "The database file cannot be read.",
 }
-_RETRY_SECONDS: Final[dict[Reason, int]] = {"locked": 2, "busy": 2, "gone": 5}
+_RETRY_SECONDS: Final[dict[Reason, int]] = {"locked": 2, "busy": 2, "gone": 5, "moved": 5}
 _RETRY_LATER: Final = 30
 
 

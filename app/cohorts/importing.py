@@ -24,6 +24,9 @@ LONGEST_NAME: Final = 200
 LONGEST_DESCRIPTION: Final = 2_000
 _LENGTHS: Final = {"name": LONGEST_NAME, "description": LONGEST_DESCRIPTION}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LINE: Final = re.compile(r"[\t\n\u2028\u2029]")
+# They turn the text around them, so that a page shows another name than the one that is kept.
+_TURNING: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 # Stands in for the name until the whole body was read: in JSON the name may come after the patients.
 _UNTIL_KNOWN: Final = "unnamed"
 
@@ -101,6 +104,16 @@ def _fault(name: str, value: object) -> InputError | None:
         return InputError(f"/{name}", "not_a_string", f"{name} must be text.")
     if not (value.strip() or name != "name") or len(value) > _LENGTHS[name]:
         return InputError(f"/{name}", "text_length", f"{name} must have 1 to {_LENGTHS[name]} characters.")
+    reason = _unseen(name, value)
+    return None if reason is None else InputError(f"/{name}", "text_pattern", f"{name} must {reason}.")
+
+
+def _unseen(name: str, value: str) -> str | None:
+    """Say what is wrong with the characters that nobody sees."""
     if _CONTROL.search(value):
-        return InputError(f"/{name}", "text_pattern", f"{name} must not hold control characters.")
+        return "not hold control characters"
+    if name == "name" and _LINE.search(value.strip()):
+        return "be one line, without tabs"
+    if _TURNING.search(value):
+        return "not hold characters that turn the direction of writing (U+202A to U+202E, U+2066 to U+2069)"
     return None

@@ -18,6 +18,7 @@ from app.cohorts.service import CohortService
 from app.cohorts.store.model import Job
 
 Describe = Callable[[Exception], dict[str, Any]]
+Release = Callable[[], None]
 _PATIENCE_SECONDS: Final = 5.0
 _STOPPED: Final[dict[str, Any]] = {
     "code": "service_stopped",
@@ -26,18 +27,21 @@ _STOPPED: Final[dict[str, Any]] = {
 
 
 class Jobs:
-    """Runs jobs one after the other; `describe` writes what went wrong as the problem that is shown."""
+    """Runs jobs one after the other."""
 
-    def __init__(self, service: CohortService, threads: ThreadPoolExecutor, describe: Describe) -> None:
+    def __init__(self, service: CohortService, threads: ThreadPoolExecutor) -> None:
         self._service = service
         self._threads = threads
-        self._describe = describe
         self._stop = Event()
         self._running: set[Future[None]] = set()
 
-    def start(self, job: Job, total: int, call: Callable[[Work], object], release: Callable[[], None]) -> None:
-        """Begin a job that was created; `call` does it and finishes it, `release` frees what it needed."""
-        running = self._threads.submit(self._run, job, total, call, release)
+    def start(self, job: Job, total: int, call: Callable[[Work], object], describe: Describe, release: Release) -> None:
+        """Begin a job that was created.
+
+        `call` does it and finishes it, `describe` writes what went wrong as the problem that is shown, `release` frees
+        what it needed.
+        """
+        running = self._threads.submit(self._run, job, total, call, describe, release)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
@@ -50,7 +54,7 @@ class Jobs:
         self._stop.set()
         wait(tuple(self._running), _PATIENCE_SECONDS)
 
-    def _run(self, job: Job, total: int, call: Callable[[Work], object], release: Callable[[], None]) -> None:
+    def _run(self, job: Job, total: int, call: Callable[[Work], object], describe: Describe, release: Release) -> None:
         store = self._service.store
         work = Work(lambda done: store.beat(job.id, done, total), self._stop.is_set, job.id)
         try:
@@ -60,7 +64,7 @@ class Jobs:
         except JobLostError:
             pass
         except Exception as exc:  # noqa: BLE001  # whatever went wrong is the job's outcome
-            self._fail(job, _STOPPED if isinstance(exc, StoppedError) else self._describe(exc))
+            self._fail(job, _STOPPED if isinstance(exc, StoppedError) else describe(exc))
         finally:
             release()
 

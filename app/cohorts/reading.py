@@ -9,15 +9,16 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.clinical.rulebook import Rulebook
-from app.cohorts.builtin import STUDY, seed
+from app.cohorts.builtin import EXAMPLE, STUDY, has_example, seed, seed_example
 from app.cohorts.database import Database
 from app.cohorts.derivers import Derivers, rules_of
 from app.cohorts.errors import StoreError
 from app.cohorts.export import ExportFormat, exported
 from app.cohorts.intake.columns import Layout
 from app.cohorts.intake.taking import Intake, ReadRecord
-from app.cohorts.store.model import Cohort, Patient
+from app.cohorts.store.model import Cohort, Job, Patient
 from app.cohorts.summary import CohortDetail, detail_of
+from app.cohorts.watched_file import Appearance
 
 if TYPE_CHECKING:
     from app.cohorts.derivation import PatientFindings
@@ -40,6 +41,8 @@ class CohortReader:
         self._derivers = Derivers(rulebook)
         self._read = read
         self._seeding = Lock()
+        # The file that the built-in cohort is known to be in; a database that is no file has none.
+        self._seeded_in: Appearance | None = None
         self._is_seeded = False
 
     @property
@@ -56,9 +59,10 @@ class CohortReader:
 
     @contextmanager
     def open(self, cohort_id: str) -> Iterator[tuple[Reader, Cohort]]:
-        """Begin a snapshot of a cohort, the built-in one included. Raises CohortNotFoundError."""
+        """Begin a snapshot of a cohort, the built-in ones included. Raises CohortNotFoundError."""
         if cohort_id == STUDY:
             self.prepare()
+        self.offer(cohort_id)
         with self.store.read() as reader:
             yield reader, reader.cohort(cohort_id)
 
@@ -69,12 +73,28 @@ class CohortReader:
         return self.store
 
     def prepare(self) -> None:
-        """Make sure that the built-in cohort is there; costs nothing from the second time on."""
+        """Make sure that the built-in cohort is there; costs next to nothing from the second time on."""
         with self._seeding:
-            if not self._is_seeded:
+            file = self._database.appearance
+            if not self._is_seeded or self._seeded_in != file:
                 deriver = self._derivers.default
                 seed(self.store, Intake(self._read, deriver), rules_of(deriver))
-                self._is_seeded = True
+                self._is_seeded, self._seeded_in = True, file
+
+    def offer(self, cohort_id: str) -> None:
+        """Make the cohort `example` if it is the one that is named and there is none."""
+        if cohort_id == EXAMPLE and not has_example(self.store):
+            self._seed_example()
+
+    def job(self, job_id: str) -> Job:
+        """Return a job, the one of the cohort `example` included. Raises JobNotFoundError."""
+        if job_id == EXAMPLE and not has_example(self.store, job=True):
+            self._seed_example()
+        return self.store.job(job_id)
+
+    def _seed_example(self) -> None:
+        deriver = self._derivers.default
+        seed_example(self.store, Intake(self._read, deriver), rules_of(deriver))
 
     def cohorts(self, after: int, limit: int) -> tuple[list[Cohort], bool]:
         """Return a page of the cohorts, and whether more follow."""

@@ -21,6 +21,7 @@ MAXIMUM_ECHOCARDIOGRAMS: Final = 100
 MAXIMUM_DOSES: Final = 1000
 MAXIMUM_EVENTS: Final = 500
 MAXIMUM_ID: Final = 64
+MAXIMUM_AGENT: Final = 40
 
 Ancestry = Literal[
     "african_american",
@@ -102,7 +103,14 @@ class Corticosteroid(Part):
     purpose: Purpose | None = Field(
         default=None, description="stress: for adrenal support; inflammatory: against inflammation; null: unknown"
     )
-    agent: str | None = Field(default=None, min_length=1, max_length=60, description='Agent, such as "hydrocortisone"')
+    agent: str | None = Field(
+        default=None,
+        max_length=MAXIMUM_AGENT,
+        # No digits, and no second word with a capital: neither numbers nor people's names have a place here.
+        pattern="^([A-Z]?[a-z]+|[A-Z]+)([ -][a-z]+)*$",
+        description='Agent by its generic name, such as "hydrocortisone": up to 40 letters, with a space or hyphen '
+        "between words and capitals in the first word only; nothing about a person",
+    )
 
 
 Given = Tag("given")
@@ -200,7 +208,9 @@ class Outcome(Part):
     died: Fact = Field(default=None, description="The child died")
     thrombosis: Fact = Field(default=None, description="A thrombosis occurred")
     readmitted: Fact = Field(default=None, description="The child was admitted again")
-    length_of_stay_days: float | None = Field(default=None, description="Days in hospital, 0 to 1000")
+    length_of_stay_days: float | None = Field(
+        default=None, description="Days in hospital, 0 to 3650, plausible up to 1000"
+    )
     discharged_hour: float | None = Field(default=None, description="Discharge, hours since admission, 0 to 8760")
 
 
@@ -291,7 +301,8 @@ class PatientRecord(Part):
     adverse_events: Annotated[tuple[AdverseEvent, ...], Strict(strict=False)] | None = Field(
         default=None,
         max_length=MAXIMUM_EVENTS,
-        description="Adverse events since treatment began; [] = none; one not listed was not observed. null: unknown",
+        description="Adverse events since treatment began; [] = none; one not listed was not observed, unless the "
+        "record's own laboratory values show it or leave it open. null: unknown",
     )
     outcome: Outcome | None = Field(default=None, description="How it ended")
     override_plausibility: bool | None = Field(

@@ -5,7 +5,8 @@ Whoever makes the service brings the reader of records: strict JSON is the HTTP 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -81,6 +82,7 @@ class CohortService(CohortReader):
         work: Work = NO_WORK,
     ) -> Answered:
         """Add what was sent to a cohort: all rows or none, unless bad ones are to be skipped."""
+        self.offer(cohort_id)
         return self._once(once, lambda writer: self._add(writer, cohort_id, sent, match, work), compose, work)
 
     def _add(self, writer: Writer, cohort_id: str, sent: Sent, match: Match, work: Work) -> CohortChanged:
@@ -100,14 +102,14 @@ class CohortService(CohortReader):
 
     def add_now(self, cohort_id: str, sent: Sent, work: Work = NO_WORK) -> CohortChanged:
         """Add a file to a cohort."""
-        with self.store.write() as writer:
+        with self._writing(cohort_id) as writer:
             return self._add(writer, cohort_id, sent, any_version, work)
 
     def begin_adding(
         self, cohort_id: str, sent: Sent, once: Once | None, match: Match, compose: Callable[[Job], Remembered]
     ) -> tuple[Answered, Job | None]:
         """Create the job that will add what was sent; without one when the answer repeats an earlier one."""
-        with self.store.write() as writer:
+        with self._writing(cohort_id) as writer:
             if once is not None and (earlier := writer.recall(*once)) is not None:
                 return Answered(earlier, is_replayed=True), None
             _refuse_built_in(cohort_id)
@@ -120,7 +122,7 @@ class CohortService(CohortReader):
 
     def begin(self, kind: str, cohort_id: str, match: Match) -> Job:
         """Create a job on a cohort's patients."""
-        with self.store.write() as writer:
+        with self._writing(cohort_id) as writer:
             _refuse_built_in(cohort_id)
             cohort = writer.cohort(cohort_id)
             _require(match, cohort.version)
@@ -136,7 +138,7 @@ class CohortService(CohortReader):
                 made = self._rederivation(cohort, request, work)
                 made.try_out(reader.stream(cohort))
                 return rederived(made, cohort, cohort.version, request)
-        with self.store.write() as writer:
+        with self._writing(cohort_id) as writer:
             cohort = self._lock(writer, cohort_id, match)
             made = self._rederivation(cohort, request, work)
             with calm_collector():
@@ -159,7 +161,7 @@ class CohortService(CohortReader):
 
     def replace(self, cohort_id: str, record: PatientRecord, match: Match) -> Replaced:
         """Put a record in the place of the one with its id."""
-        with self.store.write() as writer:
+        with self._writing(cohort_id) as writer:
             cohort = self._lock(writer, cohort_id, any_version)
             patient = Intake(self._read, self._derivers.of(cohort)).of(Read(record, canonical(record)))
             _require(match, writer.patient(cohort, patient.patient_id).version)
@@ -167,14 +169,14 @@ class CohortService(CohortReader):
 
     def remove(self, cohort_id: str, patient_id: str, match: Match) -> None:
         """Take a patient out of a cohort."""
-        with self.store.write() as writer:
+        with self._writing(cohort_id) as writer:
             cohort = self._lock(writer, cohort_id, any_version)
             _require(match, writer.patient(cohort, patient_id).version)
             writer.remove(cohort, patient_id)
 
     def delete(self, cohort_id: str, match: Match) -> None:
         """Delete a cohort with everything in it."""
-        with self.store.write() as writer:
+        with self._writing(cohort_id) as writer:
             writer.delete(self._lock(writer, cohort_id, match))
 
     def _once(
@@ -196,6 +198,13 @@ class CohortService(CohortReader):
     def _intake(self, deriver: Deriver, sent: Sent, work: Work, cautions: Cautions = ()) -> Intake:
         by_bytes = work._replace(told=lambda _: work.told(sent.done()))
         return Intake(self._read, deriver, skip=sent.skip, work=by_bytes, cautions=cautions)
+
+    @contextmanager
+    def _writing(self, cohort_id: str) -> Iterator[Writer]:
+        """Begin a transaction that changes a cohort."""
+        self.offer(cohort_id)
+        with self.store.write() as writer:
+            yield writer
 
     def _lock(self, writer: Writer, cohort_id: str, match: Match) -> Cohort:
         """Take a cohort for writing if its version is one of those asked for."""

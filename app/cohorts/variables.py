@@ -23,7 +23,10 @@ MG_KG_DAY: Final = "mg/kg/day"
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable: `digits` decimals are kept; `applies` says for whom a missing value counts as missing."""
+    """One variable: `digits` decimals are kept; `applies` says for whom a missing value counts as missing.
+
+    Without `sections` it is counted and stands in no row.
+    """
 
     name: str
     label: str
@@ -112,6 +115,9 @@ EVENTS: Final[Mapping[str, str]] = {
 }
 UNGRADED: Final = "rehospitalization"
 
+NOT_LISTED: Final = "treatment.not_listed"
+"""Whether a list of treatments that was sent leaves any out, which is taken as not given."""
+
 
 def _adverse_events() -> Iterator[Variable]:
     for event, label in EVENTS.items():
@@ -121,7 +127,6 @@ def _adverse_events() -> Iterator[Variable]:
             yield Variable(f"ae.{event}.grade", f"{label}, CTCAE grade", "category", sections=_EVENTS)
     yield Variable("outcome.died", "Death", "binary", sections=_EVENTS)
     yield Variable("outcome.thrombosis", "Thrombosis", "binary", sections=_EVENTS)
-    yield Variable("outcome.readmitted", "Readmission", "binary", sections=_EVENTS)
 
 
 CYTOKINES: Final[Mapping[str, str]] = {
@@ -267,10 +272,21 @@ def _cardiac() -> Iterator[Variable]:
     )
 
 
+def _counted_only() -> Iterator[Variable]:
+    yield Variable(NOT_LISTED, "Treatments that were not listed and taken as not given", "binary")
+
+
 CATALOGUE: Final[Mapping[str, Variable]] = {
     v.name: v
     for v in chain(
-        _characteristics(), _anakinra(), _adverse_events(), _cytokines(), _labs(), _defervescence(), _cardiac()
+        _characteristics(),
+        _anakinra(),
+        _adverse_events(),
+        _cytokines(),
+        _labs(),
+        _defervescence(),
+        _cardiac(),
+        _counted_only(),
     )
 }
 

@@ -6,13 +6,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.statistics.models import Answered, Asked, Limits, Test
+from app.statistics.models import Answered, Asked, Limits, Test, Whole
 
 MOST_LINES: Final = 50
 LARGEST_COUNT: Final = 10**9
 MOST_REPLICATES: Final = 1_000_000
 
-Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), Whole]
 Row = Annotated[list[Count], Field(min_length=2, max_length=MOST_LINES)]
 FisherMethod = Literal["auto", "exact", "chi_square", "monte_carlo"]
 
@@ -41,10 +41,12 @@ class FisherRequest(Asked):
         "250 in 3 x 3, 80 in 4 x 4), Pearson chi-square past that; exact: refused past that; chi_square: without "
         "Yates' correction; monte_carlo: seeded sample of tables with the same margins",
     )
-    replicates: int = Field(
-        default=100_000, ge=1_000, le=MOST_REPLICATES, description="Tables to draw by monte_carlo: 1,000 to 1,000,000"
+    replicates: Annotated[int, Field(ge=1_000, le=MOST_REPLICATES), Whole] = Field(
+        default=100_000, description="Tables to draw by monte_carlo: 1,000 to 1,000,000"
     )
-    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Seed of monte_carlo; the same seed, the same answer")
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1), Whole] = Field(
+        default=0, description="Seed of monte_carlo; the same seed, the same answer"
+    )
 
 
 class PearsonChiSquare(Answered):

@@ -18,6 +18,13 @@ _METHODS: dict[HazardRatioMethod, str] = {
     "cox": "Cox proportional hazards, ties by Efron, Wald limits (lifelines)",
 }
 
+_ONE_WITHOUT_EVENTS: dict[HazardRatioMethod, str] = {
+    "mantel_haenszel": "One group has no events. Its observed hazard is zero, for which exp((O-E)/V) would still give "
+    "a finite ratio; that is not to be relied on, so it is not given.",
+    "log_rank": "One group has no events, so that the ratio of O1/E1 and O2/E2 is zero or infinite.",
+    "cox": "One group has no events, so that the model has no finite estimate.",
+}
+
 
 def hazard_ratio(
     groups: LabelledGroups,
@@ -28,13 +35,13 @@ def hazard_ratio(
     """Estimate the first group's hazard over the second's, with limits. ValueError unless there are two groups.
 
     `compared` saves the log-rank test of the same groups when it was made already. The ratio is null, with the
-    reason, without events, when one group has none (it is 0 or infinite), and when the groups were never under
-    observation together at an event.
+    reason, without events, when one group has none (every method, each for its own reason), and when the groups were
+    never under observation together at an event.
     """
     first, second = groups
     if compared is None or compared.weights != "log_rank":
         compared = log_rank(groups)
-    reason, logarithm, error = _no_ratio(compared), None, None
+    reason, logarithm, error = _no_ratio(compared, method), None, None
     if reason is None:
         logarithm, error, reason = _log_ratio(groups, method, compared)
     reach = None if error is None else normal_quantile(confidence) * error
@@ -54,11 +61,11 @@ def hazard_ratio(
     )
 
 
-def _no_ratio(compared: Comparison) -> str | None:
+def _no_ratio(compared: Comparison, method: HazardRatioMethod) -> str | None:
     if not sum(compared.observed):
         return "There are no events."
     if not all(compared.observed):
-        return "One group has no events, so that the ratio is zero or infinite."
+        return _ONE_WITHOUT_EVENTS[method]
     return compared.reason
 
 

@@ -65,7 +65,7 @@ def mann_whitney(x: Tally, y: Tally, method: RankMethod = "auto") -> MannWhitney
     """
     pooled = Pooled.of(x, y)
     if not pooled.n_x or not pooled.n_y:
-        return _without_data(pooled)
+        return _without_data(pooled, method)
     if method != "asymptotic" and (work := exact_work(pooled.blocks, pooled.n_x)) > WORK_LIMIT:
         if method == "exact":
             raise _too_much(work)
@@ -122,11 +122,12 @@ def _result(
     )
 
 
-def _without_data(pooled: Pooled) -> MannWhitney:
+def _without_data(pooled: Pooled, method: RankMethod) -> MannWhitney:
+    """Answer under the name of the test that would have been made."""
     note = Note(code="group_empty", message="A group holds no values, so there is nothing to compare.")
     return MannWhitney(
-        method=EXACT,
-        exact=True,
+        method=ASYMPTOTIC if method == "asymptotic" else EXACT,
+        exact=method != "asymptotic",
         statistic=None,
         u=None,
         p_value=None,

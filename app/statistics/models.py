@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.statistics.survival_models import Note
 
@@ -12,6 +12,15 @@ MOST_VALUES: Final = 1_000_000
 LARGEST_NUMBER: Final = 10**15
 
 Measurement = Annotated[float, Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
+
+
+def _whole(value: object) -> object:
+    """Take a whole number that is written with a decimal point, as some programs write all their numbers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)
+"""On an integer of a request: 2.0 is the whole number 2, as it is by JSON Schema; 2.5 stays refused."""
 
 
 class Asked(BaseModel):

@@ -36,7 +36,10 @@ class SummaryRequest(Asked):
 class Summary(Answered):
     """Median, quartiles and range of a group; all null when it is empty."""
 
-    n: int = Field(description="How many values")
+    n: int = Field(
+        description="How many values are known: n_missing are not among them. (In the cells of a cohort's analysis "
+        "n includes the missing.)"
+    )
     median: float | None = Field(description="Median, in the unit of the values")
     q1: float | None = Field(description="Lower quartile")
     q3: float | None = Field(description="Upper quartile")
@@ -85,8 +88,8 @@ class MannWhitney(Test):
         "expectation. The two differ only with ties"
     )
     u: float | None = Field(description="Pairs in which x is the larger, ties as half: R's W")
-    n_x: int = Field(description="How many values x has")
-    n_y: int = Field(description="How many values y has")
+    n_x: int = Field(description="How many known values x has")
+    n_y: int = Field(description="How many known values y has")
     rank_biserial: float | None = Field(description="2u/(n_x n_y) - 1: from -1 (every x below every y) to 1")
 
 

@@ -75,7 +75,7 @@ def signed_rank(differences: Tally, zeros: Zeros = "wilcox", method: RankMethod 
     ranks = SignedRanks.of(differences, zeros)
     if not differences.n:
         note = Note(code="no_pairs", message="There is no complete pair, so there is nothing to test.")
-        return _result(ranks, zeros, None, exact=True, notes=(note,))
+        return _result(ranks, zeros, None, exact=method != "asymptotic", notes=(note,))
     if not ranks.n:
         note = Note(code="all_differences_zero", message="Every difference is zero: nothing speaks for a change.")
         return _result(ranks, zeros, 1.0, exact=True, notes=(note,))

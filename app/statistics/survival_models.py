@@ -50,7 +50,7 @@ class KaplanMeierAnswer(_Answered):
     exact: bool = Field(
         description="Always false: the limits rest on a normal approximation. The curve itself is exact"
     )
-    n: int = Field(description="Patients in the curve")
+    n: int = Field(description="Patients in the curve; n_missing are not among them")
     n_missing: int = Field(description="Patients left out because their time or event is missing")
     events: int = Field(description="Events in all")
     censored: int = Field(description="Patients censored in all")
@@ -81,7 +81,7 @@ class LogRankGroup(_Answered):
     """One group in a comparison of curves."""
 
     label: str = Field(description="Name of the group")
-    n: int = Field(description="Patients compared")
+    n: int = Field(description="Patients compared; n_missing are not among them")
     n_missing: int = Field(description="Patients left out because their time or event is missing")
     events: int = Field(description="Events observed")
     expected: float = Field(description="Events expected if all groups had the same hazard; unweighted")
@@ -98,7 +98,7 @@ class LogRankAnswer(_Answered):
     degrees_of_freedom: int = Field(description="Groups with expected events, less 1")
     p_value: float | None = Field(description="Two-sided, unadjusted; null when it is not defined")
     reason: str | None = Field(default=None, description="Why the p-value is null")
-    n: int = Field(description="Patients compared")
+    n: int = Field(description="Patients compared; n_missing are not among them")
     n_missing: int = Field(description="Patients left out")
     groups: list[LogRankGroup] = Field(description="The groups, in the order sent")
     hazard_ratio: HazardRatio | None = Field(description="For two groups; null for more")
@@ -119,7 +119,7 @@ class RestrictedMeanGroup(RestrictedMean):
     """One group's restricted mean."""
 
     label: str = Field(description="Name of the group")
-    n: int = Field(description="Patients in the curve")
+    n: int = Field(description="Patients in the curve; n_missing are not among them")
     n_missing: int = Field(description="Patients left out because their time or event is missing")
     events: int = Field(description="Events, those after the horizon included")
 
@@ -145,7 +145,7 @@ class RestrictedMeanAnswer(_Answered):
     exact: bool = Field(description="Always false: the limits rest on a normal approximation")
     horizon: float | None = Field(description="Up to when; null when nobody was observed")
     confidence: float = Field(description="Confidence of the limits")
-    n: int = Field(description="Patients in all curves")
+    n: int = Field(description="Patients in all curves; n_missing are not among them")
     n_missing: int = Field(description="Patients left out")
     groups: list[RestrictedMeanGroup] = Field(description="The groups, in the order sent")
     difference: RestrictedMeanDifference | None = Field(description="For two groups; null otherwise")

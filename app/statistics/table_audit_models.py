@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.statistics.models import Whole
 from app.statistics.table_audit_printed import P_PATTERN, PERCENT_PATTERN
 
 LARGEST_COUNT: Final = 10_000_000
@@ -17,7 +18,7 @@ WIDEST_WINDOW: Final = 10
 Kind = Literal["test", "denominators", "counts"]
 TestName = Literal["fisher_exact", "fisher_doubled", "pearson_chi_square", "pearson_chi_square_yates"]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT), Whole]
 Percent = (
     Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
     | Annotated[str, Field(max_length=20, pattern=PERCENT_PATTERN)]
@@ -55,7 +56,9 @@ class AuditColumn(_Asked):
     """One group of the table. Groups must not overlap: leave a column of all patients out, send total_n instead."""
 
     label: Label = Field(description="Head of the column")
-    n: int = Field(ge=1, le=LARGEST_COUNT, description="Patients in the group, as printed: 1 to 10,000,000")
+    n: Annotated[int, Field(ge=1, le=LARGEST_COUNT), Whole] = Field(
+        description="Patients in the group, as printed: 1 to 10,000,000"
+    )
 
 
 class AuditRow(_Asked):
@@ -88,13 +91,11 @@ class TableAuditRequest(_Asked):
 
     columns: list[AuditColumn] = Field(min_length=1, max_length=MOST_COLUMNS, description="The groups: 1 to 12")
     rows: list[AuditRow] = Field(min_length=1, max_length=MOST_ROWS, description="The rows: 1 to 500")
-    total_n: int | None = Field(
-        default=None, ge=1, le=LARGEST_COUNT * MOST_COLUMNS, description="Patients in all, as the publication states"
+    total_n: Annotated[int, Field(ge=1, le=LARGEST_COUNT * MOST_COLUMNS), Whole] | None = Field(
+        default=None, description="Patients in all, as the publication states"
     )
-    window: int = Field(
+    window: Annotated[int, Field(ge=0, le=WIDEST_WINDOW), Whole] = Field(
         default=2,
-        ge=0,
-        le=WIDEST_WINDOW,
         description="How far from each printed n other denominators are searched: 0 (not at all) to 10",
     )
 

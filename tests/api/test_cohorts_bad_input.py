@@ -147,9 +147,11 @@ class TestNdjson:
             assert answer.status_code == 422
             assert [(e["code"], e["line"]) for e in answer.json()["errors"]] == [("stream_cut", 2)]
 
-    @pytest.mark.parametrize("body", ["", "\n\n", " \r\n"])
-    def test_nothing_in_it(self, api, path, body):
-        assert codes(api.add(path, body)) == {("", "batch_empty")}
+    def test_the_reason_speaks_of_the_line(self, api, path):
+        (error,) = api.add(path, lines(record(3)) + "[]\n").json()["errors"]
+        assert error["message"].startswith("The line must be an object")
+        (error,) = api.add(path, '{"patients": [3]}', JSON).json()["errors"]
+        assert error["message"].startswith("The record must be an object")
 
     @pytest.mark.parametrize(
         ("line", "pointer", "code"),
@@ -238,9 +240,36 @@ class TestCsv:
         assert codes(api.add(path, csv("P9,8,male").encode("utf-16"), CSV)) == {("", "not_utf_8")}
 
     def test_lines_are_counted_through_quoted_line_ends(self, api, path):
-        body = csv('P9,"a\r\nb",8', "P10,x,y", header="patient_id,treatment.corticosteroids.0.agent,age_years")
+        body = csv('P9,"[\r\n]",8', "P10,,y", header="patient_id,labs,age_years")
         (error,) = api.add(path, body, CSV).json()["errors"]
         assert (error["line"], error["pointer"]) == (4, "/age_years")
+
+
+class TestTreatment:
+    @pytest.mark.parametrize(
+        ("agent", "code"),
+        [
+            ("Jane Doe 555-123-4567", "text_pattern"),
+            ("Jane Doe", "text_pattern"),
+            ("jane@hospital.example", "text_pattern"),
+            ("2020-05-01", "text_pattern"),
+            ("=HYPERLINK(1)", "text_pattern"),
+            ("", "text_pattern"),
+            ("a" * 41, "text_length"),
+        ],
+    )
+    def test_an_agent_is_no_place_for_a_person(self, api, path, agent, code):
+        answer = api.add(path, lines(record(9, treatment={"corticosteroids": [{"agent": agent}]})))
+        assert codes(answer) == {("/treatment/corticosteroids/0/agent", code)}
+        (error,) = answer.json()["errors"]
+        assert "generic name" in error["message"]
+        assert not agent or agent not in answer.text
+
+    @pytest.mark.parametrize("sent", [True, "yes"])
+    def test_anakinra_is_false_null_or_an_object(self, api, path, sent):
+        (error,) = api.add(path, lines(record(9, treatment={"anakinra": sent}))).json()["errors"]
+        assert error["pointer"] == "/treatment/anakinra"
+        assert sorted(error["allowed"]) == ["an object", "false", "null"]
 
 
 class TestElsewhere:
@@ -253,6 +282,40 @@ class TestElsewhere:
         assert api.client.delete(f"{path}/patients/P99", headers={"if-match": "*"}).status_code == 404
         put = api.client.put(f"{path}/patients/P99", json=record(99), headers={"if-match": "*"})
         assert put.status_code == 404
+
+    @pytest.mark.parametrize("patient_id", ["Jane%20Doe", "Jane-Doe", "2014-03-02", "1234567"])
+    def test_an_id_that_may_be_a_persons_is_not_repeated(self, api, path, patient_id):
+        place = f"{path}/patients/{patient_id}"
+        body = {"patient_id": patient_id.replace("%20", " ")}
+        answers = [
+            api.client.put(place, json=body, headers={"if-match": "*"}),
+            api.client.put(place, json=record(1), headers={"if-match": "*"}),
+            api.client.get(place),
+            api.client.delete(place),
+            api.client.patch(place),
+        ]
+        assert [answer.status_code for answer in answers] == [422, 422, 404, 428, 405]
+        assert {a.json()["instance"] for a in answers} == {"/v1/cohorts/{cohort_id}/patients/{patient_id}"}
+        for said in (*(answer.text for answer in answers), api.logged()):
+            assert "Doe" not in said
+        assert api.client.delete(f"{path}/patients/P01").json()["instance"] == f"{path}/patients/P01"
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("A\u202eB", "direction of writing"),
+            ("A\u2066B", "direction of writing"),
+            ("A\nB", "one line"),
+            ("A\tB", "one line"),
+            ("A\x07B", "control characters"),
+            ("A\x85B", "control characters"),
+        ],
+    )
+    def test_a_name_with_characters_that_nobody_sees(self, api, name, words):
+        (error,) = api.client.post("/v1/cohorts", json={"name": name}).json()["errors"]
+        assert (error["pointer"], error["code"]) == ("/name", "text_pattern")
+        assert words in error["message"]
+        assert api.client.post("/v1/cohorts", json={"name": "Größe \u05d0 ✓"}).status_code == 201
 
     def test_no_such_job(self, api):
         assert api.client.get("/v1/jobs/nowhere").status_code == 404

@@ -56,6 +56,14 @@ class TestEtags:
         assert api.add(path, lines(record(2)), if_match='"7"', prefer="respond-async").status_code == 412
         assert api.add(path, lines(record(2)), if_match='"1"').status_code == 200
 
+    def test_head_carries_it_too(self, api):
+        path = api.create(record(1))
+        got, head = api.client.get(path), api.client.head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["etag"] == got.headers["etag"]
+        assert head.headers["content-length"] == got.headers["content-length"]
+        assert api.client.head(path, headers={"if-none-match": head.headers["etag"]}).status_code == 304
+
 
 class TestIdempotency:
     @pytest.mark.parametrize("key", ["abc", '"abd"', "8e03978e-40d5-43dd-bc93-6894a57f9324"])
@@ -143,6 +151,7 @@ class TestJobs:
             job = finished(api, api.add(path, body, prefer="respond-async").headers["location"])
             assert (job["status"], job["error"]["status"]) == ("failed", status)
             assert job["error"]["errors"][0]["line"]
+            assert job["error"]["instance"] == f"{path}/patients"
         assert api.state(path) == before
 
     def test_asked_for_twice_under_one_key(self, api):
@@ -168,7 +177,9 @@ class TestJobs:
         assert (job["kind"], job["result"]["n"]) == ("rederive", 1)
         assert api.client.get(path).json()["version"] == 2
         bare = api.client.post(f"{path}/rederive", json={"ctcae_version": "9"}, headers={"prefer": "respond-async"})
-        assert finished(api, bare.headers["location"])["error"]["status"] == 422
+        error = finished(api, bare.headers["location"])["error"]
+        assert (error["status"], error["instance"]) == (422, f"{path}/rederive")
+        assert error["request_id"] == bare.headers["x-request-id"]
 
     def test_the_order_of_members_does_not_matter(self, api):
         answer = api.client.post(

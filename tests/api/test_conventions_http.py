@@ -128,6 +128,39 @@ def test_the_wrong_method_is_405_with_allow(example):
         assert answer.json()["type"] == "/problems/method-not-allowed"
 
 
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/version", "/metrics", "/problems/validation", "/v1/example/none", "/docs", "/"]
+)
+def test_head_is_get_without_the_body(example, path):
+    got, head = example.client.get(path), example.client.head(path)
+    assert (got.status_code, head.status_code) == (200, 200)
+    assert head.content == b""
+    assert head.headers["content-type"] == got.headers["content-type"]
+    if path != "/metrics":
+        assert head.headers["content-length"] == str(len(got.content))
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/static/pages.css", 200), ("/nowhere", 404), ("/problems/none", 404), (PLAIN, 405)]
+)
+def test_head_of_files_and_of_failures_is_get_without_the_body(example, path, status):
+    got, head = example.client.get(path), example.client.head(path)
+    assert (got.status_code, head.status_code, head.content) == (status, status, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+    assert head.headers.get("allow") == got.headers.get("allow")
+
+
+def test_head_is_allowed_where_get_is(example):
+    assert example.client.delete("/v1/example/none").headers["allow"] == "GET, HEAD"
+    assert example.client.get(PLAIN).headers["allow"] == "POST"
+
+
+def test_head_is_counted_and_logged_under_its_own_name(example):
+    example.client.head("/livez")
+    assert example.logged()[-1]["method"] == "HEAD"
+    assert 'method="HEAD",route="/livez"' in example.client.get("/metrics").text
+
+
 def megabytes(count: int):
     return itertools.repeat(MEGABYTE, count)
 

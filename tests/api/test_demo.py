@@ -22,8 +22,11 @@ def test_the_demonstration_prints_table_1_and_where_to_look():
     done = run(port)
     assert done.returncode == 0, done.stderr
     assert "46 of 46 patients" in done.stdout
-    assert re.search(r"^Age, years +10.5 \[3.5, 13\] +8 \[4, 10\] +8 \[4, 13\] +0.57$", done.stdout, re.MULTILINE)
-    assert re.search(r"^CV shock +3 \(21%\) +20 \(63%\) +23 \(50%\) +0.023$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Age, years +10.5 \[3.5, 13\] +8 \[4, 10\] +8 \[4, 13\] +0.57 a$", done.stdout, re.MULTILINE)
+    assert re.search(r"^CV shock +3 \(21%\) +20 \(63%\) +23 \(50%\) +0.023 b$", done.stdout, re.MULTILINE)
+    assert re.search(r"^IVIG .* -$", done.stdout, re.MULTILINE)
+    assert re.search(r"^a +Mann-Whitney U test, exact", done.stdout, re.MULTILINE)
+    assert re.search(r"^b +Fisher's exact test$", done.stdout, re.MULTILINE)
     assert f"http://127.0.0.1:{port}/v1/cohorts/" in done.stdout
     assert "/report" in done.stdout
 

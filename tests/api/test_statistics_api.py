@@ -96,6 +96,18 @@ def test_fisher_by_monte_carlo_is_seeded_and_says_so(post):
     assert answer == post("fisher-exact", body)
 
 
+def test_whole_numbers_may_be_written_with_a_point(post):
+    pointed = {"table": [[2.0, 3], [4, 5.0]], "replicates": 1000.0, "seed": 0.0}
+    assert post("fisher-exact", pointed) == post("fisher-exact", {"table": [[2, 3], [4, 5]], "replicates": 1000})
+    message = post("fisher-exact", {"table": [[2.5, 3], [4, 5]]}, 422)["errors"][0]["message"]
+    assert message.startswith("table must be a whole number of at least 0 and at most 1000000000.")
+
+
+def test_large_limits_are_written_alike(post):
+    message = post("summary", {"values": [1, "x"]}, 422)["errors"][0]["message"]
+    assert "of at least -1000000000000000 and at most 1000000000000000, or null; not text, true or false" in message
+
+
 @pytest.mark.parametrize(
     ("body", "pointer", "code"),
     [

@@ -53,12 +53,20 @@ def test_the_studys_table_3(client):
         ({**TABLE_1, "columns": [{"label": "a", "n": 0}, {"label": "b", "n": 3}]}, "/columns/0/n", "out_of_range"),
         ({**TABLE_1, "window": 11}, "/window", "out_of_range"),
         ({**TABLE_1, "total_n": 0}, "/total_n", "out_of_range"),
+        (row(percents=[21, 150]), "/rows/0/percents/1", "out_of_range"),
+        (row(percents=[21, "many"]), "/rows/0/percents/1", "text_pattern"),
     ],
 )
 def test_what_is_refused(client, body, pointer, code):
     answer = client.post(PATH, json=body)
     assert answer.status_code == 422
     assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [(pointer, code)]
+
+
+def test_whole_numbers_may_be_written_with_a_point(client):
+    columns = [column | {"n": float(column["n"])} for column in TABLE_1["columns"]]
+    pointed = row(counts=[3.0, 20.0]) | {"columns": columns, "window": 2.0}
+    assert client.post(PATH, json=pointed).json() == client.post(PATH, json=row(counts=[3, 20])).json()
 
 
 @pytest.mark.parametrize("percent", [101, -1, "many", True])

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 
 from alembic import command
 from app import cli
+from app.clinical.rulebook import RulebookError
 from app.cohorts import revision, schema
 from app.cohorts.database import Database
 from app.cohorts.engine import make_engine
@@ -118,6 +119,23 @@ class TestCommand:
         assert capsys.readouterr().out == f"the database is at revision {revision.HEAD}\n"
         assert revision_of(empty_url, 5) == revision.HEAD
 
+    def test_the_built_in_cohort_is_there_after_it(self, empty_url):
+        """A database that nobody may write to from then on answers for it, too."""
+        assert cli.main(["migrate"]) == 0
+        database = Database(empty_url)
+        with database.store.read() as reader:
+            assert reader.cohort("study").n > 0
+        database.dispose()
+
+    def test_it_succeeds_where_the_built_in_cohort_cannot_be_made(self, empty_url, monkeypatch, capsys):
+        def fail(_):
+            raise RulebookError("a rule file is not valid")
+
+        monkeypatch.setattr(cli, "load_rulebook", fail)
+        assert cli.main(["migrate"]) == 0
+        assert "when it is asked for: a rule file is not valid" in capsys.readouterr().err
+        assert revision_of(empty_url, 5) == revision.HEAD
+
     def test_rebuild_before_migrating_says_what_to_do(self, capsys):
         assert cli.main(["tallies", "rebuild"]) == 2
         assert "run" in (said := capsys.readouterr().err)
@@ -131,7 +149,7 @@ def test_a_database_that_cannot_be_made_is_told(tmp_path, monkeypatch, capsys):
 
 
 def test_the_alembic_command_migrates_the_database_of_the_settings(empty_url):
-    """What `make run` calls."""
+    """It makes the schema, and nothing else."""
     alembic = Path(sys.executable).with_name("alembic")
     environment = {"PATH": "/usr/bin:/bin", "DEFERVESCE_DATABASE_URL": empty_url}
     subprocess.run([alembic, "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)

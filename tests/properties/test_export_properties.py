@@ -77,6 +77,19 @@ def test_csv_comes_back_as_it_was(sent):
     assert back == sent
 
 
+treated = st.builds(
+    lambda treatment, number: {"patient_id": f"P{number}"} | treatment,
+    st.one_of(st.just({}), st.fixed_dictionaries({"treatment": values(SCHEMA["properties"]["treatment"])})),
+    st.integers(1, 99),
+)
+
+
+@given(st.lists(treated, min_size=2, max_size=5))
+def test_treatments_that_some_list_and_others_leave_out_come_back_as_they_were(sent):
+    _, back = there_and_back(sent)
+    assert back == sent
+
+
 @given(texts)
 def test_no_text_is_written_as_a_formula(text):
     column = Column("x", ("x",), frozenset({"string", "null"}))

@@ -21,7 +21,7 @@ from app.cohorts.analysis.selection import Question, parse_by, parse_where
 from app.cohorts.analysis.service import Kept, etag_of, normal_of
 from app.cohorts.store.model import Cohort
 from app.cohorts.strata import Stratum
-from app.cohorts.variables import CATALOGUE, pack_pair
+from app.cohorts.variables import CATALOGUE, EXCLUDED, pack_pair
 from app.statistics.tally import Tally
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -107,7 +107,8 @@ def test_the_third_axis_of_the_study(treatment, corticosteroids, group):
 
 
 def test_only_what_is_needed_is_fetched():
-    assert set(variables_of(Question().only("cytokines"))) == {n for n in CATALOGUE if n.startswith("cytokine.")}
+    cytokines = {n for n in CATALOGUE if n.startswith("cytokine.")}
+    assert set(variables_of(Question().only("cytokines"))) == cytokines | {"treatment.not_listed"}
     assert "lvef.pair" not in variables_of(Question().only("missing"))
     both = variables_of(Question(sections=("defervescence",)))
     assert not any("sustained" in name for name in both)
@@ -141,9 +142,35 @@ def test_groups_without_known_values_do_not_count():
 
 @pytest.mark.parametrize("counts", [[(0, 5), (0, 4)], [(5, 0), (4, 0)], [(0, 5), (0, 4), (0, 3)]])
 def test_a_trait_of_nobody_or_of_everybody_says_nothing(counts):
-    test, _ = compare_binary(counts)
-    assert test.p_value == 1
-    assert test.reason
+    test, pearson = compare_binary(counts)
+    assert test.p_value is None
+    assert test.reason == "Every known value is the same, so there is nothing to test."
+    assert (pearson is None) == (len(counts) == 2)
+    assert pearson is None or (pearson.p_value, pearson.reason) == (None, test.reason)
+
+
+def test_equal_counts_that_are_not_all_alike_keep_their_p_of_1():
+    assert compare_binary([(5, 5), (4, 4)])[0].p_value == 1
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+def test_equal_values_are_not_tested(groups):
+    test = compare_continuous([Tally.from_numbers([4, 4])] * groups)
+    assert (test.p_value, test.reason) == (None, "Every known value is the same, so there is nothing to test.")
+
+
+def test_rows_that_are_not_tested_do_not_count_in_the_family():
+    def adjusted(**more):
+        groups = [
+            (stratum(sex=sex), 9, {"treatment.aspirin": {1: k, 0: 9 - k}} | {n: {v: 9} for n, v in more.items()})
+            for sex, k in (("male", 8), ("female", 2))
+        ]
+        return analysed(*groups, by="sex", adjust="holm").characteristics
+
+    table = adjusted(**{"treatment.ivig": 1, "corticosteroids.stress": 0, "weight_kg": 1000})
+    assert row_of(table, "treatment.ivig").test.p_value is None
+    aspirin = row_of(table, "treatment.aspirin").test
+    assert aspirin.p_value_adjusted == aspirin.p_value == row_of(adjusted(), "treatment.aspirin").test.p_value
 
 
 def test_a_large_table_is_asymptotic_and_says_so():
@@ -175,7 +202,20 @@ def test_three_groups_of_equal_values_have_no_statistic():
     same = Tally.from_numbers([4, 4])
     test = compare_continuous([same, same, same])
     assert (test.p_value, test.statistic) == (None, None)
-    assert test.reason == "All values are equal."
+    assert test.reason == "Every known value is the same, so there is nothing to test."
+
+
+@pytest.mark.parametrize(("smallest", "is_poor"), [(4, True), (5, False)])
+def test_an_approximation_over_small_groups_is_said_to_be_poor(smallest, is_poor):
+    groups = [Tally.from_numbers(range(k, k + n)) for k, n in ((1, smallest), (3, 9), (5, 9))]
+    test = compare_continuous(groups)
+    assert test.p_value is not None
+    assert ("approximation is poor" in (test.reason or "")) is is_poor
+    ages = [
+        (stratum(t), n, {"age_years": {100 * k + i: 1 for i in range(n)}})
+        for t, k, n in (("other", 1, smallest), ("ivig_anakinra", 3, 9), ("ivig_monotherapy", 5, 9))
+    ]
+    assert ("approximation_poor" in {w.code for w in analysed(*ages, by="treatment").warnings}) is is_poor
 
 
 def test_kruskal_wallis_needs_two_groups():
@@ -221,6 +261,52 @@ def test_an_unknown_group_is_shown_and_not_tested():
     assert row.overall.n == 15
     assert row.overall.n_missing == 3
     assert [w.code for w in found.warnings] == ["unknown_group_not_tested"]
+
+
+def test_treatments_that_were_not_listed_are_counted_and_said():
+    groups = [
+        (stratum("ivig_monotherapy", sex="male"), 5, {"treatment.not_listed": {1: 2, 0: 3}}),
+        (stratum("other", sex="female"), 4, {"treatment.not_listed": {1: 4}}),
+    ]
+    found = analysed(*groups)
+    assert any("count as not given" in sentence for sentence in found.methods)
+    told = {w.code: w.message for w in found.warnings}["treatment_not_listed_taken_as_not_given"]
+    assert told.startswith("For 6 of 9 patients")
+    narrowed = analysed(*groups, where=parse_where(["sex:male"]), sections=("cytokines",))
+    assert any(w.message.startswith("For 2 of 5 patients") for w in narrowed.warnings)
+    shown = {row.variable for name in ("characteristics", "missing") for row in getattr(found, name).rows}
+    assert "treatment.not_listed" not in shown
+    listed = analysed((stratum(), 5, {"treatment.not_listed": {0: 5}}))
+    assert "treatment_not_listed_taken_as_not_given" not in {w.code for w in listed.warnings}
+
+
+@pytest.mark.parametrize(
+    ("asked", "at_random", "before"),
+    [
+        ({}, True, True),
+        ({"by": "corticosteroids"}, True, True),
+        ({"by": "sex"}, False, False),
+        ({"sections": ("labs",)}, True, False),
+        ({"sections": ("anakinra",)}, False, False),
+        ({"sections": ("defervescence",), "time_zero": "anakinra_start"}, True, False),
+    ],
+)
+def test_what_groups_by_treatment_cannot_show_is_said(asked, at_random, before):
+    told = " ".join(analysed((stratum(), 5, {}), **asked).methods)
+    assert ("not assigned at random" in told) is at_random
+    assert ("begins before anakinra does" in told) is before
+
+
+def test_methods_are_sentences_for_readers():
+    told = " ".join(analysed((stratum(), 5, {}), adjust="holm").methods)
+    assert not set("`_") & set(told)
+    assert "exact is false" not in told
+
+
+def test_re_hospitalization_stands_once():
+    found = analysed((stratum(), 5, {"ae.rehospitalization": {0: 5}}))
+    labels = [row.label for row in found.adverse_events.rows]
+    assert [label for label in labels if "admission" in label or "hospital" in label] == ["Re-hospitalization"]
 
 
 def test_a_test_past_its_exact_size_is_warned_of():
@@ -278,10 +364,22 @@ def test_who_had_no_fever_to_follow_is_not_missing():
     }
     found = analysed((stratum(), 8, fever), by="sex")
     curve = found.defervescence.from_admission.curves[0]
-    assert (curve.n, curve.events, curve.n_excluded, curve.n_missing) == (3, 2, 3, 2)
-    assert {e.reason: e.n for e in curve.excluded} == {"never_febrile": 2, "no_temperature": 1}
+    assert (curve.n, curve.events, curve.n_excluded, curve.n_missing) == (3, 2, 2, 3)
+    assert {e.reason: e.n for e in curve.excluded} == {"never_febrile": 2}
+    assert {e.reason: e.n for e in curve.missing} == {"no_temperature": 1}
     missing = next(row for row in found.missing.rows if row.variable == "defervescence.admission")
     assert missing.overall.n_missing == 3
+
+
+@pytest.mark.parametrize(("reason", "code"), EXCLUDED.items())
+def test_a_reason_is_a_lack_of_fever_or_of_data(reason, code):
+    fever = {"defervescence.admission.event": {100: 2}, "defervescence.excluded": {code: 3}}
+    found = analysed((stratum(), 5, fever), by="sex")
+    curve = found.defervescence.from_admission.curves[0]
+    lacks_fever = reason in {"never_febrile", "afebrile_at_time_zero"}
+    assert (curve.n_excluded, curve.n_missing) == ((3, 0) if lacks_fever else (0, 3))
+    missing = next(row for row in found.missing.rows if row.variable == "defervescence.admission")
+    assert missing.overall.n_missing == curve.n_missing
 
 
 def test_the_start_of_anakinra_concerns_those_who_were_given_it():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -49,12 +50,13 @@ FEVER = Survival(
     since="admission",
     groups=(
         SurvivalGroup("IVIG", 4, 1, 3, 48.0, steps(
-            (1, 0.75, 4, 1, 0), (2, 0.5, 3, 1, 0), (3, 0.5, 2, 0, 1), (5, 0, 1, 1, 0))),
+            (1, 0.75, 4, 1, 0), (2, 0.5, 3, 1, 0), (3, 0.5, 2, 0, 1), (5, 0, 1, 1, 0)), missing=2),
         SurvivalGroup("IVIG + anakinra", 3, 0, 2, 96.0, steps(
             (1.5, 0.667, 3, 1, 0), (4, 0.333, 2, 1, 0), (4.5, 0.333, 1, 0, 1))),
     ),
     tests=(Comparison("Log-rank test (Mantel-Haenszel variance)", 0.0031),),
-    left_out={"No temperature was recorded": 1},
+    left_out={"No accepted temperature of fever was recorded": 1},
+    missing={"No temperature was recorded": 2},
 )  # fmt: skip
 HEART = Paired(
     measure="Left ventricular ejection fraction",
@@ -193,8 +195,11 @@ def test_the_number_at_risk_stands_under_the_tick_it_belongs_to():
 
 def test_the_curves_say_their_test_their_groups_and_who_is_left_out():
     found = " ".join(texts(svg("defervescence")))
-    for told in ("Log-rank test: p = 0.003", "IVIG (n = 4)", "Days since admission", "No temperature was recorded (1)"):
+    for told in ("Log-rank test: p = 0.003", "IVIG (n = 4)", "Days since admission"):
         assert told in found
+    assert "Left out, without fever to follow: No accepted temperature of fever was recorded (1)." in found
+    assert "Missing: No temperature was recorded (2)." in found
+    assert "1 left out without fever to follow, 2 missing." in describe(FEVER)
     assert "median 2 days" in describe(FEVER)
     assert "3 afebrile, 1 censored" in describe(FEVER)
 
@@ -269,6 +274,13 @@ def test_adverse_events_show_counts_percent_grades_and_what_is_missing():
     for told in ("1/14 (7%)", "5/30 (17%), 2 missing", "p = 0.650", "p > 0.999", "No CTCAE grade", "0/14 (0%)"):
         assert told in found
     assert "5 of 30, 17% (3 grade 1, 2 grade 3), 2 unknown" in describe(EVENTS)
+
+
+def test_a_row_that_is_not_tested_has_a_dash_and_says_why_in_words():
+    alike = Comparison("Fisher's exact test", reason="Every known value is the same.")
+    contents = replace(EVENTS, rows=tuple(replace(row, test=alike) for row in EVENTS.rows))
+    assert "p \u2013" in texts(svg("adverse_events", contents))
+    assert "no p: Every known value is the same" in describe(contents)
 
 
 def test_missing_values_leave_out_what_is_complete_and_say_what_does_not_apply():
@@ -356,6 +368,8 @@ def contrast(one: str, other: str) -> float:
         (0.0054, "p = 0.005"),
         (0.25, "p = 0.250"),
         (0.9989, "p = 0.999"),
+        (0.0125, "p = 0.013"),
+        (0.0045, "p = 0.005"),
         (0.9995, "p > 0.999"),
         (1.0, "p > 0.999"),
     ],
@@ -392,6 +406,13 @@ def test_percents_are_never_0_or_100_for_what_is_not(value, told):
         (10.5, "10.5"),
         (-0.0, "0"),
         (8.0, "8"),
+        (4.475, "4.48"),
+        (4.525, "4.53"),
+        (-4.475, "\u22124.48"),
+        (2.675, "2.68"),
+        (0.1 + 0.2, "0.3"),
+        (1.0049999999999, "1"),
+        (1e18, "1000000000000000000"),
     ],
 )
 def test_numbers_keep_three_digits_and_a_true_minus(value, told):

@@ -120,6 +120,75 @@ def test_numbered_columns_close_up():
     assert [[lab["analyte"] for lab in json.loads(row.raw)["labs"]] for row in rows] == [["c", "h"], ["a", "c"]]
 
 
+def treatments(header, row):
+    (found,) = csv_rows([f"patient_id,{header}\nP1,{row}\n".encode()], LAYOUT)
+    assert not found.errors
+    return json.loads(found.raw).get("treatment", "absent")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "treatment"),
+    [
+        (
+            "treatment.ivig.dose_g_kg,treatment.anakinra,treatment.aspirin",
+            "2,,",
+            {"ivig": {"dose_g_kg": 2}, "anakinra": None, "aspirin": None},
+        ),
+        ("treatment.ivig,treatment.corticosteroids.0.purpose", "true,", {"ivig": True, "corticosteroids": None}),
+        ("treatment.ivig,treatment.corticosteroids", "true,[]", {"ivig": True, "corticosteroids": []}),
+        # One treatment in several columns: what one of them says stands for it.
+        (
+            "treatment.anakinra,treatment.anakinra.started_hour,treatment.anakinra.role",
+            ",5,",
+            {"anakinra": {"started_hour": 5}},
+        ),
+        (
+            "treatment.anakinra,treatment.anakinra.started_hour,treatment.aspirin",
+            "false,,",
+            {"anakinra": False, "aspirin": None},
+        ),
+        # The word of exports, in whatever column of the treatment.
+        ("treatment.ivig,treatment.anakinra.started_hour", "true,not_listed", {"ivig": True}),
+        ("treatment.ivig,treatment.aspirin", "not_listed,not_listed", {}),
+        ("treatment.ivig,treatment.aspirin", "not_listed,", {"aspirin": None}),
+        # No treatment's cell at all, or the whole in one cell.
+        ("treatment.ivig,treatment.aspirin", ",", "absent"),
+        ("treatment,treatment.ivig,treatment.aspirin", "{},,", {}),
+        ("treatment,treatment.ivig,treatment.aspirin", "null,,", None),
+    ],
+)
+def test_an_empty_cell_of_a_treatment_is_unknown(header, row, treatment):
+    assert treatments(header, row) == treatment
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("treatment.anakinra,treatment.anakinra.started_hour", "not_listed,5"),
+        ("treatment,treatment.ivig,treatment.aspirin", "{},,not_listed"),
+        ("treatment,treatment.ivig", "null,not_listed"),
+    ],
+)
+def test_a_treatment_left_out_beside_a_value_of_it(header, row):
+    (found,) = csv_rows([f"patient_id,{header}\nP1,{row}\n".encode()], LAYOUT)
+    assert [error.code for error in found.errors] == ["column_conflict"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("treatment.anakinra", "must be false, an object in { }, or empty for unknown (not_listed: "),
+        ("treatment.aspirin", "must be true or false, or empty for unknown (not_listed: "),
+        ("icu_level_of_care", "must be true or false, or empty for unknown."),
+    ],
+)
+def test_what_a_cell_of_truth_may_hold(name, words):
+    (found,) = csv_rows([f"patient_id,{name}\nP1,yes\n".encode()], LAYOUT)
+    (error,) = found.errors
+    assert error.code == "not_a_boolean"
+    assert f"Column {name} {words}" in error.message
+
+
 def test_a_quote_that_is_never_closed_is_not_read_to_the_end():
     drawn = 0
 

@@ -19,6 +19,7 @@ from app.cohorts.figures.numbers import p_value
 from app.cohorts.report import page
 from app.cohorts.report.compose import Links, compose
 from app.cohorts.report.disagreements import counted
+from app.cohorts.report.fever_tables import fever_table
 from app.cohorts.report.footnotes import Footnotes
 from app.cohorts.report.page import policy, render
 from app.cohorts.store.model import Patient
@@ -152,6 +153,30 @@ def test_the_tables_hold_the_analysis_numbers(html):
                 assert row.test.method in found
     for group in analysis.groups:
         assert f"n = {group.n}" in found
+
+
+def test_the_methods_say_how_treatment_is_read_and_what_it_cannot_show(html):
+    found = Reader(html).text
+    for told in ("count as not given", "not assigned at random", "begins before anakinra does"):
+        assert told in found
+    methods = found.partition("Methods")[2].partition("Table 1.")[0]
+    assert "n_missing" not in methods
+    assert "exact is false" not in methods
+    assert "not assigned at random" not in Reader(written(20, Question(by="sex"))).text
+
+
+def test_the_fever_tables_tell_missing_from_left_out():
+    question = Question()
+    analysis, _ = analysed(60, question)
+    curves = analysis.defervescence.from_admission
+    table = fever_table("A", curves, "a", "a.csv")
+    for line, curve in zip(table.lines, curves.curves, strict=True):
+        assert [cell.main for cell in line.cells[-2:]] == [str(curve.n_excluded), str(curve.n_missing)]
+        assert [cell.small for cell in line.cells[-2:]] == [
+            "; ".join(f"{e.label}: {e.n}" for e in told) for told in (curve.excluded, curve.missing)
+        ]
+    missing = next(row for row in analysis.missing.rows if row.variable == "defervescence.admission")
+    assert missing.overall.n_missing == sum(curve.n_missing for curve in curves.curves)
 
 
 def test_texts_of_others_stay_texts():

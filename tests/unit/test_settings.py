@@ -161,3 +161,46 @@ def test_settings_do_not_change():
 
 def test_every_setting_is_described():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+class TestDatabaseOptions:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"sqlite:////data/{CANARY}.db?mode=ro",
+            f"sqlite:///file:/data/{CANARY}.db?mode=ro&uri=true",
+            f"sqlite:///{CANARY}.db?timeout",
+            "sqlite:///:memory:?cache=shared",
+        ],
+    )
+    def test_of_sqlite_there_are_none(self, url):
+        with pytest.raises(
+            SettingsError, match=r"^DEFERVESCE_DATABASE_URL must be without options .* SQLite"
+        ) as caught:
+            load_settings({"DEFERVESCE_DATABASE_URL": url})
+        assert CANARY not in str(caught.value)
+        assert "mode" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "options",
+        ["mode=ro", f"sslmod={CANARY}", "sslmode=require&sslmode=disable", "user=x", f"password={CANARY}", "x"],
+    )
+    def test_of_postgresql_others_than_those_passed_on_are_refused(self, options):
+        with pytest.raises(SettingsError) as caught:
+            load_settings({"DEFERVESCE_DATABASE_URL": f"postgresql://u:{CANARY}@db/x?{options}"})
+        message = str(caught.value)
+        assert message.startswith("DEFERVESCE_DATABASE_URL must have no options")
+        assert "application_name, " in message
+        assert " sslmode, " in message
+        assert CANARY not in message
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://u:p@db/x?sslmode=verify-full&sslrootcert=/etc/ca.pem&connect_timeout=3&application_name=a",
+            "postgresql://u@/x?host=/var/run/postgresql&options=-csearch_path%3Dours&target_session_attrs=read-write",
+            "sqlite:////data/a%3Fmode=ro.db",
+        ],
+    )
+    def test_what_is_passed_on_is_taken(self, url):
+        assert load_settings({"DEFERVESCE_DATABASE_URL": url}).database_url.get_secret_value() == url

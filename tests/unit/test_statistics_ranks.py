@@ -29,6 +29,13 @@ def ramp(n, start=0):
     return Tally.from_counts({2 * k + start: 1 for k in range(n)})
 
 
+@pytest.mark.parametrize(("method", "exact"), [("auto", True), ("exact", True), ("asymptotic", False)])
+def test_a_test_that_cannot_be_made_goes_by_the_name_that_was_asked(method, exact):
+    for found in (mann_whitney(Tally.empty(), tally(1, 2), method), signed_rank(Tally.empty(), method=method)):
+        assert (found.p_value, found.exact) == (None, exact)
+        assert ("normal approximation" in found.method) is not exact
+
+
 @pytest.mark.parametrize("method", ["auto", "exact", "asymptotic"])
 @pytest.mark.parametrize(("x", "y"), [((), ()), ((1,), ()), ((), (1, 2))])
 def test_an_empty_group(x, y, method):

@@ -57,7 +57,11 @@ class GroupCell(_Part):
     """One variable in one group."""
 
     group: str = Field(description="The group; `all` in `overall`")
-    n: int = Field(ge=0, description="Patients of the group to whom the variable applies, known or not")
+    n: int = Field(
+        ge=0,
+        description="Patients of the group to whom the variable applies, those whose value is missing included: "
+        "n - n_missing values are known. (The n of the endpoints under /v1/statistics counts known values only.)",
+    )
     n_missing: int = Field(ge=0, description="Patients among `n` whose value is not known; nothing is imputed")
     count: int | None = Field(default=None, ge=0, description="Patients with the trait (binary rows)")
     percent: float | None = Field(
@@ -69,7 +73,7 @@ class GroupCell(_Part):
 
 
 class TestResult(_Part):
-    """A test over the groups, two-sided. `p_value` is null only with a `reason`."""
+    """A test over the groups, two-sided. `p_value` is null only with a `reason`: a row without differences has none."""
 
     __test__ = False  # not a test of pytest's
 
@@ -104,8 +108,8 @@ class GradeCell(_Part):
     """How one adverse event is graded in one group."""
 
     group: str = Field(description="The group")
-    n: int = Field(ge=0, description="Patients in the group")
-    n_missing: int = Field(ge=0, description="Patients whose grade is not known, or was not decided")
+    n: int = Field(ge=0, description="Patients in the group, those whose grade is missing included")
+    n_missing: int = Field(ge=0, description="Patients among `n` whose grade is not known, or was not decided")
     counts: tuple[int, ...] = Field(description="Patients with grade 0, 1, 2, 3, 4, 5, in this order")
 
 
@@ -146,10 +150,13 @@ class FeverCurve(_Part):
     """The time to defervescence in one group."""
 
     group: str = Field(description="The group")
-    n: int = Field(ge=0, description="Patients in the curve")
-    n_excluded: int = Field(ge=0, description="Patients left out because their fever cannot be followed")
+    n: int = Field(ge=0, description="Patients on the curve; n_excluded and n_missing come on top of them")
+    n_excluded: int = Field(
+        ge=0, description="Patients left out because it is known that they had no fever to follow: not missing data"
+    )
     excluded: tuple[Exclusion, ...] = Field(default=(), description="Why they are left out")
-    n_missing: int = Field(ge=0, description="Patients of whom nothing is known here")
+    n_missing: int = Field(ge=0, description="Patients left out for want of data: n_missing of the section `missing`")
+    missing: tuple[Exclusion, ...] = Field(default=(), description="Which data are wanting, where that is known")
     events: int = Field(ge=0, description="Defervescences observed")
     expected: float | None = Field(
         default=None, description="Events expected if the groups were alike (log-rank); null when there is no test"
@@ -201,7 +208,7 @@ class PairedGroup(_Part):
     """A measurement of the heart in one group: first, follow-up, and the paired differences."""
 
     group: str = Field(description="The group; `all` in `overall`")
-    n: int = Field(ge=0, description="Patients in the group")
+    n: int = Field(ge=0, description="Patients in the group, those without a measurement included")
     n_first: int = Field(ge=0, description="Patients with a first measurement")
     n_pairs: int = Field(ge=0, description="Patients with a first and a follow-up measurement")
     first: Summary = Field(description="The first measurement, of all who have one")

@@ -32,34 +32,40 @@ TABLE_WORK: Final = 20_000
 MOST_PAIRS: Final = 300
 _TWO: Final = 2
 _ONE_GROUP: Final = "Fewer than two of the groups have known values."
-_ALL_ALIKE: Final = "Every patient has the trait, or none has it."
+_ALL_ALIKE: Final = "Every known value is the same, so there is nothing to test."
 
 
 def compare_binary(counts: Sequence[tuple[int, int]]) -> tuple[TestResult, TestResult | None]:
     """Compare (with, without) of groups: Fisher's exact test, and for three groups or more Pearson's beside it.
 
-    Groups of which nothing is known do not count.
+    Groups of which nothing is known do not count. Where all patients are alike there is no p-value but the reason.
     """
     table = np.array([pair for pair in counts if sum(pair)], dtype=np.int64)
     if len(table) < _TWO:
         return TestResult(method=TWO_BY_TWO, exact=True, reason=_ONE_GROUP), None
-    alike = None if np.all(table.sum(axis=0)) else _ALL_ALIKE
+    if not np.all(table.sum(axis=0)):
+        return _alike(len(table))
     if len(table) == _TWO:
-        p_value = fisher_two_by_two.p_value(table)
-        return TestResult(method=TWO_BY_TWO, exact=True, p_value=p_value, reason=alike), None
-    return _larger(table, alike), _pearson(table, PEARSON, alike)
+        return TestResult(method=TWO_BY_TWO, exact=True, p_value=fisher_two_by_two.p_value(table)), None
+    return _larger(table), _pearson(table, PEARSON)
 
 
-def _larger(table: Integers, alike: str | None) -> TestResult:
-    if alike is not None:
-        return TestResult(method=FREEMAN_HALTON, exact=True, p_value=1.0, reason=alike)
+def _alike(groups: int) -> tuple[TestResult, TestResult | None]:
+    """Name the tests that are not made."""
+    if groups == _TWO:
+        return TestResult(method=TWO_BY_TWO, exact=True, reason=_ALL_ALIKE), None
+    pearson = TestResult(method=PEARSON, exact=False, reason=_ALL_ALIKE)
+    return TestResult(method=FREEMAN_HALTON, exact=True, reason=_ALL_ALIKE), pearson
+
+
+def _larger(table: Integers) -> TestResult:
     layout = fisher_larger.Layout.of(table)
     try:
         if _fillings(layout) <= TABLE_WORK:
             return TestResult(method=FREEMAN_HALTON, exact=True, p_value=fisher_larger.p_value(layout))
     except fisher_larger.PastLimitError:
         pass
-    return _pearson(table, PAST_LIMIT, None)
+    return _pearson(table, PAST_LIMIT)
 
 
 def _fillings(layout: fisher_larger.Layout) -> int:
@@ -68,7 +74,7 @@ def _fillings(layout: fisher_larger.Layout) -> int:
     return sum(math.prod(ways[column] for column in half) for half in layout.halves)
 
 
-def _pearson(table: Integers, method: str, alike: str | None) -> TestResult:
+def _pearson(table: Integers, method: str) -> TestResult:
     found = pearson_chi_square(table)
     return TestResult(
         method=method,
@@ -76,12 +82,14 @@ def _pearson(table: Integers, method: str, alike: str | None) -> TestResult:
         statistic=found.statistic,
         degrees_of_freedom=found.degrees_of_freedom or None,
         p_value=found.p_value,
-        reason=alike,
     )
 
 
 def compare_continuous(groups: Sequence[Tally]) -> TestResult:
-    """Compare the values of groups: two by Mann and Whitney's test, more by Kruskal and Wallis's."""
+    """Compare the values of groups: two by Mann and Whitney's test, more by Kruskal and Wallis's.
+
+    Groups without values do not count. Where all values are equal there is no p-value but the reason.
+    """
     known = [group for group in groups if group.n]
     if len(known) < _TWO:
         return TestResult(method=MANN_WHITNEY, exact=True, reason=_ONE_GROUP)
@@ -100,6 +108,8 @@ def compare_continuous(groups: Sequence[Tally]) -> TestResult:
 
 def _mann_whitney(x: Tally, y: Tally) -> TestResult:
     pooled = Pooled.of(x, y)
+    if pooled.blocks.size == 1:
+        return TestResult(method=MANN_WHITNEY, exact=True, reason=_ALL_ALIKE)
     exact = exact_work(pooled.blocks, pooled.n_x) <= RANK_WORK
     return _result(mann_whitney(x, y, "exact" if exact else "asymptotic"))
 

@@ -93,14 +93,16 @@ def fever_curves(division: Division, clock: Clock, question: Question) -> FeverC
 
 def _curve(followed: Followed, question: Question, horizon: float | None, expected: float | None) -> FeverCurve:
     found = kaplan_meier(followed.table, question.confidence, question.interval)
-    reasons = exclusions(followed.excluded)
-    n, n_excluded = followed.table.n, sum(reason.n for reason in reasons)
+    reasons = without_curve(followed.excluded)
+    excluded = tuple(reason for reason in reasons if reason.reason in NOT_MISSING)
+    n, n_excluded = followed.table.n, sum(reason.n for reason in excluded)
     return FeverCurve(
         group=followed.group,
         n=n,
         n_excluded=n_excluded,
-        excluded=reasons,
+        excluded=excluded,
         n_missing=max(followed.n - n - n_excluded, 0),
+        missing=tuple(reason for reason in reasons if reason not in excluded),
         events=followed.table.n_events,
         expected=expected,
         median=found.median,
@@ -116,8 +118,8 @@ def _restricted(table: LifeTable, horizon: float | None, confidence: float) -> R
     return restricted_mean(table, horizon, confidence)
 
 
-def exclusions(excluded: Tally) -> tuple[Exclusion, ...]:
-    """Say why patients are not on a curve, and how many for each reason."""
+def without_curve(excluded: Tally) -> tuple[Exclusion, ...]:
+    """Say why patients are not on a curve, for want of fever or of data, and how many for each reason."""
     counts = dict(zip(excluded.values.tolist(), excluded.counts.tolist(), strict=True))
     return tuple(
         Exclusion(reason=reason, label=EXCLUDED_IN_WORDS[reason], n=counts[code])
@@ -128,7 +130,7 @@ def exclusions(excluded: Tally) -> tuple[Exclusion, ...]:
 
 def known_without_curve(excluded: Tally) -> int:
     """Count the patients of whom it is known that there was no fever to follow."""
-    return sum(reason.n for reason in exclusions(excluded) if reason.reason in NOT_MISSING)
+    return sum(reason.n for reason in without_curve(excluded) if reason.reason in NOT_MISSING)
 
 
 def _result(found: Comparison) -> TestResult:

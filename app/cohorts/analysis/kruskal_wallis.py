@@ -17,10 +17,13 @@ from app.statistics.scaling import Integers
 from app.statistics.tally import Tally
 
 METHOD: Final = "Kruskal-Wallis test, corrected for ties, chi-square approximation"
+SMALL: Final = 5
+"""Groups smaller than this are too small for the approximation (Kruskal and Wallis 1952)."""
+POOR: Final = f"With fewer than {SMALL} values in a group the chi-square approximation is poor"
 
 
 class KruskalWallis(NamedTuple):
-    """H with its degrees of freedom; None with a reason where it is not defined."""
+    """H with its degrees of freedom; None where it is not defined. `reason` says why, or that groups are small."""
 
     statistic: float | None
     degrees_of_freedom: int
@@ -37,13 +40,14 @@ def kruskal_wallis(groups: Sequence[Tally]) -> KruskalWallis:
     total = pooled.n
     ties = total**3 - total - _tied(pooled)
     if not ties:
-        return KruskalWallis(None, freedom, None, "All values are equal.")
+        return KruskalWallis(None, freedom, None, "Every known value is the same, so there is nothing to test.")
     doubled = 2 * np.cumsum(pooled.counts) - pooled.counts + 1
     ranked = sum(Fraction(_rank_sum(group, pooled, doubled) ** 2, group.n) for group in groups)
     # Ranks are doubled, so their squares are four times as large: 12 / 4 = 3.
     h = (3 * ranked - 3 * total * (total + 1) ** 2) * (total - 1) / ties
     statistic = float(h)
-    return KruskalWallis(statistic, freedom, float(chdtrc(freedom, statistic)))
+    reason = f"{POOR}." if min(group.n for group in groups) < SMALL else None
+    return KruskalWallis(statistic, freedom, float(chdtrc(freedom, statistic)), reason)
 
 
 def _rank_sum(group: Tally, pooled: Tally, doubled: Integers) -> int:

@@ -11,7 +11,10 @@ from app import __version__
 from app.clinical.warning import Caution
 from app.cohorts.analysis.answers import GroupHead, Section, TestResult
 from app.cohorts.analysis.division import Division
+from app.cohorts.analysis.kruskal_wallis import POOR, SMALL
+from app.cohorts.analysis.rows import yes
 from app.cohorts.analysis.selection import Question
+from app.cohorts.variables import NOT_LISTED
 from app.statistics.fisher import PAST_LIMIT
 from app.statistics.mann_whitney import ASYMPTOTIC as MANN_WHITNEY
 from app.statistics.signed_rank import ASYMPTOTIC as SIGNED_RANK
@@ -25,11 +28,16 @@ _ADJUST: Final = {
     "benjamini_hochberg": "p-values are adjusted by Benjamini and Hochberg's method over the tests of each section",
 }
 _MISSING: Final = (
-    "Missing values are not imputed: percentages and tests are over the known values; n_missing says how many are not."
+    "Missing values are not imputed: percentages and tests are over the known values, and how many are missing is "
+    "said beside them."
+)
+_NOT_LISTED: Final = (
+    "Where treatments were listed for a patient, those that are not in the list count as not given; where none were "
+    "listed at all, treatment is unknown."
 )
 _EXACT: Final = (
-    "Tests are two-sided. Where an exact computation would pass the documented size the asymptotic one is used, "
-    "and `exact` is false."
+    "Tests are two-sided. Where an exact computation would pass the documented size, an asymptotic one is used and "
+    "named as such. Where every known value is the same, nothing is tested."
 )
 # An asymptotic result of one of these means that the exact computation was too large.
 _COULD_BE_EXACT: Final = (MANN_WHITNEY, SIGNED_RANK, PAST_LIMIT)
@@ -37,8 +45,18 @@ _FORMS: Final = "A variable that makes the groups is not tested."
 _FEVER: Final = (
     "Defervescence is the first oral or rectal temperature below the rule set's limit; curves are Kaplan and Meier's, "
     "{level}% limits by Greenwood's variance on the {interval} scale, medians where the curve crosses one half with "
-    "limits by Brookmeyer and Crowley. Restricted means reach to the longest time that every group is followed."
+    "limits by Brookmeyer and Crowley. Restricted means reach to the longest time that every group is followed. Who "
+    "had no fever to follow is left out; who lacks the data to follow it is missing."
 )
+_NOT_AT_RANDOM: Final = (
+    "Treatment was not assigned at random: who was given what followed how ill the patients were. A difference between "
+    "groups by treatment is therefore not an effect of the treatment."
+)
+_BEFORE_ANAKINRA: Final = (
+    "Time from admission begins before anakinra does: hours of fever before its first dose count for the groups that "
+    "were given it."
+)
+_BY_TREATMENT: Final = frozenset({"treatment", "treatment_corticosteroids", "corticosteroids"})
 _HEART: Final = "First and follow-up measurements are compared within patients."
 
 
@@ -50,20 +68,31 @@ def methods(question: Question, tests: tuple[TestResult, ...]) -> tuple[str, ...
 def _sentences(question: Question, tests: tuple[TestResult, ...]) -> Iterator[str]:
     yield f"Continuous variables are given as median and quartiles by {_QUANTILES[question.quantile_method]}."
     yield _MISSING
+    yield _NOT_LISTED
     names = sorted({test.method for test in tests if test.p_value is not None})
     if names:
         yield f"Tests used: {'; '.join(names)}."
     yield _EXACT
     yield _FORMS
     if question.adjust is not None:
-        yield f"{_ADJUST[question.adjust]}; `p_value` stays unadjusted."
+        yield f"{_ADJUST[question.adjust]}; the unadjusted ones stand beside them."
     else:
         yield "p-values are not adjusted for the number of tests."
     if "defervescence" in question.sections:
         yield _FEVER.format(level=f"{100 * question.confidence:g}", interval=question.interval)
     if "cardiac" in question.sections:
         yield _HEART
+    yield from _limits(question)
     yield _software()
+
+
+def _limits(question: Question) -> Iterator[str]:
+    """Say what the numbers do not show, where patients are divided by what they were given."""
+    divided = {section for section in question.sections if question.axis_of(section) in _BY_TREATMENT}
+    if divided:
+        yield _NOT_AT_RANDOM
+    if "defervescence" in divided and question.time_zero != "anakinra_start":
+        yield _BEFORE_ANAKINRA
 
 
 @cache
@@ -89,6 +118,12 @@ def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[Te
                     message=f"{group.n} of {division.n} patients are in no group of {division.axis.title}: it is not "
                     f"known. They are shown as {group.group!r} and left out of the tests.",
                 )
+    if unlisted := yes(head.split(NOT_LISTED).overall):
+        yield Caution(
+            code="treatment_not_listed_taken_as_not_given",
+            message=f"For {unlisted} of {head.n} patients not every treatment was listed: what was not listed was "
+            "taken as not given.",
+        )
     alone = [name for name, division in sections.items() if len(division.tested) < 2]  # noqa: PLR2004  # nothing to compare
     if alone:
         yield Caution(
@@ -99,6 +134,13 @@ def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[Te
         yield Caution(
             code="asymptotic_past_exact_limit",
             message="Some tests passed the size of exact computation; they are asymptotic, as their method says.",
+        )
+    poor = sum((test.reason or "").startswith(POOR) for test in tests)
+    if poor:
+        yield Caution(
+            code="approximation_poor",
+            message=f"{poor} of the Kruskal-Wallis tests compare groups of fewer than {SMALL} values, for which the "
+            "chi-square approximation is poor.",
         )
 
 

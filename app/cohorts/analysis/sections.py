@@ -22,7 +22,7 @@ from app.cohorts.analysis.heart import VARIABLES as HEART
 from app.cohorts.analysis.heart import Normal, cardiac
 from app.cohorts.analysis.rows import ALL, Rows, missing_cell
 from app.cohorts.analysis.selection import Question
-from app.cohorts.variables import CATALOGUE
+from app.cohorts.variables import CATALOGUE, NOT_LISTED
 
 TITLES: Final[dict[Section, str]] = {
     "characteristics": "Characteristics of the patients",
@@ -44,7 +44,7 @@ OneSection = TableSection | AdverseEvents | Defervescence | Cardiac | Missing
 
 def variables_of(question: Question) -> tuple[str, ...]:
     """Name every variable that a question needs, so that no other tally is fetched."""
-    found: dict[str, None] = {}
+    found: dict[str, None] = {NOT_LISTED: None}
     for section in question.sections:
         found |= dict.fromkeys(_needed(section, question))
     return tuple(found)
@@ -63,7 +63,9 @@ def _needed(section: Section, question: Question) -> Iterator[str]:
 
 
 def _shown_as_missing(name: str) -> bool:
-    """Leave out what another row says already: times by outcome, grades beside events, pairs beside differences."""
+    """Leave out what another row says already (times by outcome, grades, pairs), and what is counted only."""
+    if not CATALOGUE[name].sections:
+        return False
     return not name.startswith("defervescence") and not name.endswith((".grade", ".pair"))
 
 

@@ -1,8 +1,8 @@
 """Adverse events of the study: as stated, else from the laboratory values since treatment began.
 
 A stated event (with its grade) stays; the derived one is kept beside it. A list that is sent is a statement: an event
-that is not in it was not observed, unless the record's own values show it, which counts and is reported. No list:
-unknown, but for what the values tell.
+that is not in it was not observed, unless the record's own values show it, which counts and is reported, or leave it
+open, which is unknown and warned of. No list: unknown, but for what the values tell.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ _STATED: Final = (
 _UNLISTED: Final = (
     "Not in the list of adverse events, yet the laboratory values since treatment began show it: it counts."
 )
+_LEFT_OPEN: Final = (
+    "Not in the list of adverse events, yet left open by the laboratory values since treatment began, and so unknown: "
+)
+LEFT_OPEN: Final = "event_not_listed_left_open_by_labs"
 _FROM_IVIG_END: Final = "The start of IVIG is not known: events are looked for since its end."
 
 _NAMES: Final = {event: (f"ae.{event}", f"ae.{event}.grade") for event in EVENTS if event != UNGRADED}
@@ -77,6 +81,7 @@ class AdverseEvents:
             told["since"] = {"hour": start.hour, "basis": start.basis}
             if start.basis == "ivig_end":
                 notes.warn("treatment_start_taken_from_ivig_end", _FROM_IVIG_END)
+        self._warn_of_open(said, derived, notes)
         for event, (name, name_of_grade) in _NAMES.items():
             possible = self._counted(event, said, derived, notes)
             if possible:
@@ -129,6 +134,14 @@ class AdverseEvents:
                 found[event] = highest(found.get(event, 0), term.possible(after, before))
         return found
 
+    def _warn_of_open(self, said: dict[str, Said] | None, derived: Mapping[str, int], notes: Notes) -> None:
+        """Warn of events that are not in the list, and that the values neither show nor exclude."""
+        if said is None:
+            return
+        left = [e for e in _NAMES if e not in said and self._verdicts[derived.get(e, WITHIN_LIMITS)].observed is None]
+        if left:
+            notes.warn(LEFT_OPEN, f"{_LEFT_OPEN}{', '.join(left)}. To say that it was not there, list it with grade 0.")
+
     def _counted(self, event: str, said: dict[str, Said] | None, every: Mapping[str, int], notes: Notes) -> int:
         """Return the grades that remain of one event; no bits: unknown."""
         derived = every.get(event, 0)
@@ -138,8 +151,8 @@ class AdverseEvents:
         if stated is None:
             if derived and derived & self._counts == derived:
                 notes.disagree(f"adverse_events.{event}", 0, _told(derived), _UNLISTED)
-                return derived
-            return WITHIN_LIMITS
+            # What the values leave open is not decided by leaving it out.
+            return derived or WITHIN_LIMITS
         if derived and not stated.possible & derived:
             notes.disagree(f"adverse_events.{event}", _told(stated.possible), _told(derived), _STATED)
         return stated.possible

@@ -1,4 +1,4 @@
-"""How it ended: death, thrombosis, readmission, length of stay."""
+"""How it ended: death, thrombosis, length of stay. Readmission is an adverse event (`stated_events`)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ class Outcomes:
         """Write the outcome; return the length of stay in days."""
         outcome = record.outcome or _NOT_SENT
         died = _died(record, outcome, notes)
-        facts = (("died", died), ("thrombosis", outcome.thrombosis), ("readmitted", outcome.readmitted))
-        for name, fact in facts:
+        for name, fact in (("died", died), ("thrombosis", outcome.thrombosis)):
             if fact is not None:
                 values[f"outcome.{name}"] = int(fact)
         stay = self._stay(outcome, notes)

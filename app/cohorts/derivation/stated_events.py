@@ -12,7 +12,7 @@ from app.cohorts.derivation.terms import EventTerm, EventTerms
 from app.cohorts.records import AdverseEvent, PatientRecord
 from app.cohorts.variables import UNGRADED
 
-_READMITTED: Final = "The list of adverse events and outcome.readmitted differ; the list counts. Check both."
+_READMITTED: Final = "outcome.readmitted counts; the list of adverse events says otherwise. Check both."
 _DEAD: Final = "An adverse event of grade 5 is stated, and outcome.died is false. Check both."
 GradeFacts = Callable[[AdverseEvent, EventTerm], int | None]
 
@@ -63,16 +63,14 @@ class StatedEvents:
 
 
 def readmission(record: PatientRecord, said: Mapping[str, Said] | None, values: dict[str, int], notes: Notes) -> None:
-    """Write re-hospitalization: as listed, else by the outcome."""
-    outcome = None if record.outcome is None else record.outcome.readmitted
-    stated: bool | None = None
-    if said is not None and UNGRADED in said:
-        stated = said[UNGRADED].possible != WITHIN_LIMITS
-        if outcome is not None and outcome is not stated:
-            notes.disagree("outcome.readmitted", outcome, stated, _READMITTED)
-    elif outcome is not None:
-        stated = outcome
-    elif said is not None:
-        stated = False
-    if stated is not None:
-        values[f"ae.{UNGRADED}"] = int(stated)
+    """Write re-hospitalization, which the outcome and the list may both tell: by the outcome, else as listed."""
+    counts = None if record.outcome is None else record.outcome.readmitted
+    if said is not None:
+        is_listed = UNGRADED in said and said[UNGRADED].possible != WITHIN_LIMITS
+        if counts is None:
+            counts = is_listed
+        # Leaving it out says nothing against the outcome: it is no term of CTCAE.
+        elif UNGRADED in said and counts is not is_listed:
+            notes.disagree("outcome.readmitted", counts, is_listed, _READMITTED)
+    if counts is not None:
+        values[f"ae.{UNGRADED}"] = int(counts)

@@ -13,6 +13,7 @@ from app.cohorts.derivation.derived import Notes
 from app.cohorts.records import Anakinra, Corticosteroid, Ivig, PatientRecord
 from app.cohorts.records import Treatment as Sent
 from app.cohorts.strata import Corticosteroids, Treatment
+from app.cohorts.variables import NOT_LISTED as NOT_LISTED_VARIABLE
 
 _LISTED: Final = ("ivig", "aspirin", "anakinra", "corticosteroids")
 _GROUPS: Final[dict[tuple[Maybe, Maybe], Treatment]] = {
@@ -36,6 +37,7 @@ class Given(NamedTuple):
     corticosteroids: Corticosteroids
     course: Anakinra | None
     infusion: Ivig | None
+    not_listed: Maybe = None
 
 
 class Start(NamedTuple):
@@ -54,7 +56,8 @@ def given(record: PatientRecord, notes: Notes) -> Given:
     if sent is None:
         return _NOTHING_KNOWN
     listed = sent.model_fields_set
-    if len(listed) < len(_LISTED):
+    not_listed = len(listed) < len(_LISTED)
+    if not_listed:
         names = ", ".join(name for name in _LISTED if name not in listed)
         notes.warn(NOT_LISTED, f"Not listed in treatment, and so taken as not given: {names}. null says unknown.")
     ivig = _one(sent.ivig, is_listed="ivig" in listed)
@@ -70,6 +73,7 @@ def given(record: PatientRecord, notes: Notes) -> Given:
         _axis(inflammatory, stress),
         sent.anakinra if isinstance(sent.anakinra, Anakinra) else None,
         sent.ivig if isinstance(sent.ivig, Ivig) else None,
+        not_listed,
     )
 
 
@@ -113,6 +117,7 @@ def values_of(what: Given, values: dict[str, int]) -> None:
         ("treatment.aspirin", what.aspirin),
         ("corticosteroids.inflammatory", what.inflammatory),
         ("corticosteroids.stress", what.stress),
+        (NOT_LISTED_VARIABLE, what.not_listed),
     )
     for name, value in named:
         if value is not None:

@@ -12,7 +12,7 @@ from app.cohorts.figures import legend, measure, style
 from app.cohorts.figures.canvas import LEFT_MM, Paper
 from app.cohorts.figures.contents import Box, Boxes, BoxRow, Floats
 from app.cohorts.figures.fold_axis import FoldAxis
-from app.cohorts.figures.numbers import count, methods, tested
+from app.cohorts.figures.numbers import count, drawn, methods
 
 MOST_POINTS: Final = 120
 _BINS: Final = 60
@@ -38,7 +38,7 @@ def draw(contents: Boxes, title: str) -> Paper:
         _band(axes, axis, row, (band * number + 1.2, lane))
         middle = top + band * (number + 0.5)
         paper.text(LEFT_MM, middle, row.label, middle=True)
-        paper.text(style.WIDTH_MM - _TESTS_MM + 4, middle, tested(row.test), size=style.SMALL, middle=True)
+        paper.text(style.WIDTH_MM - _TESTS_MM + 4, middle, drawn(row.test), size=style.SMALL, middle=True)
         if number:
             axes.axhline(band * number, color=style.FAINT, linewidth=0.6, zorder=0)
     paper.notes(notes)

@@ -51,7 +51,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SurvivalGroup:
-    """One curve: patients at risk at the start, those left out, steps in order of time; whether tests compare it."""
+    """One curve: patients at risk at the start, steps in order of time, whether tests compare it.
+
+    `excluded`: had no fever to follow. `missing`: left out for want of data.
+    """
 
     label: str
     n: int
@@ -60,11 +63,15 @@ class SurvivalGroup:
     median_hours: float | None = None
     steps: tuple[Step, ...] = ()
     tested: bool = True
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Survival:
-    """Time to defervescence by group. `since` ends the sentence "days since ..."; `left_out` says why, and how many."""
+    """Time to defervescence by group. `since` ends the sentence "days since ...".
+
+    `left_out` (no fever to follow) and `missing` (data wanting) say why patients are on no curve, and how many.
+    """
 
     since: str
     groups: tuple[SurvivalGroup, ...]
@@ -72,6 +79,7 @@ class Survival:
     limits: str = "95% confidence limits"
     sustained: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
+    missing: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

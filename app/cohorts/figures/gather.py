@@ -113,10 +113,12 @@ def _fever_title(curves: FeverCurves) -> str:
 def survival(curves: FeverCurves, question: Question) -> Survival:
     """Return the curves of the groups."""
     heads = {head.group: head for head in curves.groups}
-    left_out: Counter[str] = Counter()
+    left_out, missing = Counter[str](), Counter[str]()
     for curve in curves.curves:
         left_out.update({reason.label: reason.n for reason in curve.excluded})
-        left_out.update({"not known": curve.n_missing} if curve.n_missing else {})
+        missing.update({reason.label: reason.n for reason in curve.missing})
+        unsaid = curve.n_missing - sum(reason.n for reason in curve.missing)
+        missing.update({"Nothing was recorded": unsaid} if unsaid > 0 else {})
     tests = (_test(found) for found in (curves.log_rank, curves.gehan_breslow))
     return Survival(
         since=_SINCE[curves.time_zero],
@@ -125,6 +127,7 @@ def survival(curves: FeverCurves, question: Question) -> Survival:
         limits=f"{100 * question.confidence:g}% confidence limits ({question.interval})",
         sustained=curves.sustained,
         left_out=left_out,
+        missing=missing,
     )
 
 
@@ -134,6 +137,7 @@ def _followed(curve: FeverCurve, head: GroupHead) -> SurvivalGroup:
         label=head.label,
         n=curve.n,
         excluded=curve.n_excluded,
+        missing=curve.n_missing,
         events=curve.events,
         median_hours=curve.median.estimate,
         steps=tuple(steps) if curve.n else (),

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from app.cohorts.figures import legend, measure, style
 from app.cohorts.figures.canvas import LEFT_MM, Paper
 from app.cohorts.figures.contents import AdverseEvents, Grades
-from app.cohorts.figures.numbers import count, methods, percent, tested
+from app.cohorts.figures.numbers import count, drawn, methods, percent
 
 _COUNTS_MM: Final = 34.0
 _HEAD_MM: Final = 4.6
@@ -33,7 +33,7 @@ def draw(contents: AdverseEvents, title: str) -> Paper:
     _frame(axes, end, tall)
     for number, row in enumerate(contents.rows):
         paper.text(LEFT_MM, top + block * number + 3.2, row.label, weight="bold")
-        paper.text(left + 1.5, top + block * number + 3.2, tested(row.test), size=style.SMALL)
+        paper.text(left + 1.5, top + block * number + 3.2, drawn(row.test), size=style.SMALL)
         for place, (label, bar) in enumerate(zip(contents.groups, row.bars, strict=True)):
             y = block * number + _HEAD_MM + _LANE_MM * (place + 0.5)
             paper.text(left - 2, top + y, label, size=style.SMALL, align="right", middle=True)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
+from app.clinical.arithmetic import exact
+from app.clinical.arithmetic import significant as without_noise
 from app.cohorts.figures.contents import Comparison
 
+ABSENT: Final = "\N{EN DASH}"
 MINUS: Final = "\N{MINUS SIGN}"
 HOURS_PER_DAY: Final = 24
 _SMALLEST_SHOWN: Final = 0.0001
 _THREE_PLACES: Final = 0.001
 _LARGEST_SHOWN: Final = 0.999
 _GROUPED_FROM: Final = 10_000
+# Wide enough for every double with its places.
+_HALF_UP: Final = Context(prec=400, rounding=ROUND_HALF_UP)
 _TWO_SIDED: Final = ("Fisher", "Mann-Whitney", "Wilcoxon")
 
 
@@ -21,10 +27,16 @@ def number(value: float | None, places: int = 1, absent: str = "\N{EN DASH}") ->
     """Write a number with at most so many decimal places, without trailing zeros, with a true minus sign."""
     if value is None or not math.isfinite(value):
         return absent
-    text = f"{value:.{places}f}"
+    text = _rounded(value, places)
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text.replace("-", MINUS)
+
+
+def _rounded(value: float, places: int) -> str:
+    """Round half up the decimal number that was written: 4.475 is 4.48, although its binary neighbour lies below."""
+    written = without_noise(exact(float(value)))
+    return format(_HALF_UP.quantize(written, Decimal(1).scaleb(-places)), "f")
 
 
 def significant(value: float | None, digits: int = 3, absent: str = "\N{EN DASH}") -> str:
@@ -47,7 +59,7 @@ def percent(value: float | None) -> str:
     if value is None:
         return "\N{EN DASH}"
     if 0 < value < 1:
-        return "<1%" if value < 0.1 else f"{value:.1f}%"  # noqa: PLR2004  # the decimal shown
+        return "<1%" if value < 0.1 else f"{_rounded(value, 1)}%"  # noqa: PLR2004  # the decimal shown
     if 99 < value < 100:  # noqa: PLR2004  # percents
         return ">99%"
     return f"{math.floor(value + 0.5)}%"
@@ -61,7 +73,7 @@ def p_value(p: float | None) -> str:
         return "p < 0.0001"
     if p > _LARGEST_SHOWN:
         return "p > 0.999"
-    return f"p = {p:.4f}" if p < _THREE_PLACES else f"p = {p:.3f}"
+    return f"p = {_rounded(p, 4 if p < _THREE_PLACES else 3)}"
 
 
 def tested(test: Comparison | None) -> str:
@@ -71,6 +83,11 @@ def tested(test: Comparison | None) -> str:
     if test.p_value is None:
         return "no p" + (f": {test.reason}" if test.reason else "")
     return p_value(test.p_value) + ("" if test.adjusted is None else f" (adjusted {p_value(test.adjusted)[2:]})")
+
+
+def drawn(test: Comparison | None) -> str:
+    """Write a test's p where there is little room: a dash for none; the figure's description says why."""
+    return f"p {ABSENT}" if test is not None and test.p_value is None else tested(test)
 
 
 def methods(tests: Iterable[Comparison | None]) -> str:

@@ -42,16 +42,17 @@ def _(contents: Survival) -> str:
 
 def _survival(group: SurvivalGroup) -> str:
     if not group.n:
-        return f"{group.label}: no patients{_left_out(group.excluded)}."
+        return f"{group.label}: no patients{_left_out(group)}."
     median = group.median_hours
     half = "half never became afebrile" if median is None else f"median {days(median)} days"
     censored = group.n - group.events
-    left_out = _left_out(group.excluded)
+    left_out = _left_out(group)
     return f"{group.label}: n = {count(group.n)}, {group.events} afebrile, {censored} censored, {half}{left_out}."
 
 
-def _left_out(excluded: int) -> str:
-    return f", {count(excluded)} left out" if excluded else ""
+def _left_out(group: SurvivalGroup) -> str:
+    told = ((group.excluded, "left out without fever to follow"), (group.missing, "missing"))
+    return "".join(f", {count(n)} {why}" for n, why in told if n)
 
 
 @describe.register
@@ -150,9 +151,9 @@ def limits_and_ticks(contents: Survival) -> list[str]:
     few = len(with_bands(contents)) < sum(group.n > 0 for group in contents.groups)
     of = f" of {', '.join(group.label for group in with_bands(contents))}" if few else ""
     lines = [f"Bands: {contents.limits}{of}. Ticks: {ticks}. Steps: {what}."]
-    if contents.left_out:
-        reasons = "; ".join(f"{reason} ({count(n)})" for reason, n in contents.left_out.items())
-        lines.append(f"Not on the curves: {reasons}.")
+    for lead, found in (("Left out, without fever to follow", contents.left_out), ("Missing", contents.missing)):
+        if found:
+            lines.append(f"{lead}: {'; '.join(f'{reason} ({count(n)})' for reason, n in found.items())}.")
     if told := methods(contents.tests):
         lines.append(f"p: {told}.")
     return lines

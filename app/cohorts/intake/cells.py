@@ -1,8 +1,9 @@
 """A cell of a CSV as JSON text, and back.
 
-An empty cell is an absent field and `null` is null. Numbers, true and false stand as in JSON, text as it is; text that
-would be read as something else, or that a spreadsheet program would run as a formula, is written as a JSON string in
-quotes. Lists and objects are JSON. What is written is always read back as the same value.
+An empty cell is an absent field and `null` is null; in the columns of a treatment an empty cell is null, too, and
+`not_listed` leaves the treatment out (`csv_rows` reads both). Numbers, true and false stand as in JSON, text as it is;
+text that would be read as something else, or that a spreadsheet program would run as a formula, is written as a JSON
+string in quotes. Lists and objects are JSON. What is written is always read back as the same value.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from app.clinical.refusal import InputError, RefusedInputError
-from app.cohorts.intake.columns import Column
+from app.cohorts.intake.columns import Column, treatment_of
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?\Z", re.ASCII)
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+\Z", re.ASCII)
@@ -25,6 +26,8 @@ _NUMERIC: Final = frozenset({"number", "integer"})
 _NESTED: Final = frozenset({"array", "object"})
 _TRUTH: Final = {"true": "true", "false": "false", "TRUE": "true", "FALSE": "false", "True": "true", "False": "false"}
 _NULL: Final = "null"
+NOT_LISTED: Final = "not_listed"
+"""In a column of a treatment: the record does not list it, which means that it was not given."""
 _encode = msgspec.json.Encoder().encode
 _json = msgspec.json.Decoder(msgspec.Raw).decode
 
@@ -78,10 +81,19 @@ def _refused(text: str, column: Column) -> RefusedInputError:
         if _DECIMAL_COMMA.match(text):
             code, words = "decimal_comma", "has a decimal comma; write numbers with a decimal point, such as 39.4"
     elif "boolean" in column.kinds:
-        code, words = "not_a_boolean", "must be true or false, or empty for unknown"
+        code, words = "not_a_boolean", _truth_words(column)
     else:
         code, words = "cell_not_json", "must be JSON: a list in [ ] or an object in { }"
     return RefusedInputError(InputError(pointer_of(column), code, f"Column {column.name} {words}."))
+
+
+def _truth_words(column: Column) -> str:
+    """Say what a column of truth takes, and what an empty cell means there."""
+    words = "must be false" if column.has_no_true else "must be true or false"
+    if column.kinds & _NESTED:
+        words += ", an object in { }"
+    words += ", or empty for unknown"
+    return words if treatment_of(column) is None else f"{words} ({NOT_LISTED}: left out, and so taken as not given)"
 
 
 def pointer_of(column: Column) -> str:

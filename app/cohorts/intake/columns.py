@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from app.cohorts.intake.rows import stream_refused
 
 IDENTIFIER: Final = "patient_id"
+TREATMENT: Final = "treatment"
 MOST_COLUMNS: Final = 5_000
 _MOST_ITEMS: Final = 1_000
 _SUGGESTED: Final = 3
@@ -22,11 +23,12 @@ Node = Mapping[str, Any]
 
 
 class Column(NamedTuple):
-    """One column: its name, the steps of its path, and the JSON types its cells may have."""
+    """One column: its name, the steps of its path, the JSON types of its cells, and whether true is not among them."""
 
     name: str
     steps: tuple[str | int, ...]
     kinds: frozenset[str]
+    has_no_true: bool = False
 
 
 class Layout:
@@ -85,7 +87,13 @@ class Layout:
             steps.append(step)
             here = below
         kinds = frozenset(kind for node in here for kind in _kinds(node))
-        return Column(name, tuple(steps), kinds)
+        return Column(name, tuple(steps), kinds, any(node.get("const") is False for node in here))
+
+
+def treatment_of(column: Column) -> str | None:
+    """Return the treatment that a column tells of, such as "ivig"; None when it is a column of anything else."""
+    steps = column.steps
+    return str(steps[1]) if steps[0] == TREATMENT and len(steps) > 1 else None
 
 
 def _refuse_separators(names: Sequence[str]) -> None:

@@ -1,4 +1,8 @@
-"""CSV: one record in each row, its fields in columns with dotted names (RFC 4180, commas, UTF-8, header line)."""
+"""CSV: one record in each row, its fields in columns with dotted names (RFC 4180, commas, UTF-8, header line).
+
+An empty cell is an absent field. Within `treatment` absent means "not given", and nobody can leave a column out of one
+row alone: where the header names a treatment, and all its cells of a row are empty, it is null, unknown.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.clinical.refusal import InputError, RefusedInputError
-from app.cohorts.intake.cells import pointer_of, read_cell
-from app.cohorts.intake.columns import Column, Layout
+from app.cohorts.intake.cells import NOT_LISTED, pointer_of, read_cell
+from app.cohorts.intake.columns import TREATMENT, Column, Layout, treatment_of
 from app.cohorts.intake.lines import decoded, raw_lines
 from app.cohorts.intake.rows import LARGEST_RECORD, Chunks, Rows, SentRow, stream_refused
 
@@ -28,9 +32,25 @@ def csv_rows(chunks: Chunks, layout: Layout) -> Rows:
     names = next((cells for cells, _ in table), None)
     if names is None:
         raise stream_refused("csv_empty", "The text is empty; the first line must name the columns.", 1)
-    columns = layout.header(names)
+    header = _Header.of(layout.header(names))
     for index, (cells, line) in enumerate(table):
-        yield _row(index, line, cells, columns)
+        yield _row(index, line, cells, header)
+
+
+class _Header(NamedTuple):
+    """The columns, and the places of those of each treatment that is named."""
+
+    columns: Sequence[Column]
+    treatments: tuple[tuple[str, tuple[int, ...]], ...]
+
+    @classmethod
+    def of(cls, columns: Sequence[Column]) -> _Header:
+        places: dict[str, tuple[int, ...]] = {}
+        for place, column in enumerate(columns):
+            name = treatment_of(column)
+            if name is not None:
+                places[name] = (*places.get(name, ()), place)
+        return cls(columns, tuple(places.items()))
 
 
 class _Lines:
@@ -66,11 +86,12 @@ def _cells(reader: Iterator[list[str]], lines: _Lines) -> Iterator[tuple[list[st
             yield cells, start
 
 
-def _row(index: int, line: int, cells: Sequence[str], columns: Sequence[Column]) -> SentRow:
+def _row(index: int, line: int, cells: Sequence[str], header: _Header) -> SentRow:
+    columns = header.columns
     if len(cells) != len(columns):
         return SentRow(index, line, "", b"", (_ragged(cells, columns),))
     try:
-        tree = _tree(cells, columns)
+        tree = _tree(cells, header)
     except RefusedInputError as exc:
         return SentRow(index, line, "", b"", exc.errors)
     return SentRow(index, line, "", _written(tree).encode("utf-8"), (), partial(_explain, tree, columns))
@@ -82,11 +103,11 @@ def _ragged(cells: Sequence[str], columns: Sequence[Column]) -> InputError:
     return InputError("", "row_ragged", message)
 
 
-def _tree(cells: Sequence[str], columns: Sequence[Column]) -> Tree:
+def _tree(cells: Sequence[str], header: _Header) -> Tree:
     """Return a record as nested members, each leaf as JSON text; the items of a list by their number."""
     root: Tree = {}
-    for cell, column in zip(cells, columns, strict=True):
-        if not cell:
+    for cell, column in zip(cells, header.columns, strict=True):
+        if not cell or (cell == NOT_LISTED and treatment_of(column) is not None):
             continue
         here = root
         for step in column.steps[:-1]:
@@ -97,7 +118,21 @@ def _tree(cells: Sequence[str], columns: Sequence[Column]) -> Tree:
         if column.steps[-1] in here:
             raise _conflict(column)
         here[column.steps[-1]] = read_cell(cell, column)
+    _complete(root, cells, header)
     return root
+
+
+def _complete(root: Tree, cells: Sequence[str], header: _Header) -> None:
+    """Write null for each treatment whose cells are all empty, in a row that says anything of treatments by columns."""
+    said = {name: [place for place in places if cells[place]] for name, places in header.treatments}
+    if not any(said.values()):
+        return
+    treatment = root.setdefault(TREATMENT, {})
+    for name, filled in said.items():
+        left_out = [place for place in filled if cells[place] == NOT_LISTED]
+        if left_out and (type(treatment) is str or name in treatment):
+            raise _conflict(header.columns[left_out[0]])
+    treatment.update({name: "null" for name, filled in said.items() if not filled})
 
 
 def _conflict(column: Column) -> RefusedInputError:

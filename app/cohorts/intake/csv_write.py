@@ -1,4 +1,8 @@
-"""Records as CSV that reads back as the same records: the columns that are in use, in the order of the schema."""
+"""Records as CSV that reads back as the same records: the columns that are in use, in the order of the schema.
+
+A treatment that a record does not list has a word of its own in a file that has columns of it: there an empty cell is
+null.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ import io
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from app.cohorts.intake.cells import write_cell
-from app.cohorts.intake.columns import IDENTIFIER, Column, Layout
+from app.cohorts.intake.cells import NOT_LISTED, write_cell
+from app.cohorts.intake.columns import IDENTIFIER, TREATMENT, Column, Layout, treatment_of
 
 Record = Mapping[str, Any]
 
@@ -20,6 +24,12 @@ class CsvWriter:
         self._layout = layout
         self._places = {name: place for place, name in enumerate(columns)}
         self._columns = columns
+        self._treatments: dict[str, int] = {}
+        for name, place in self._places.items():
+            column = layout.column(name)
+            treatment = None if column is None else treatment_of(column)
+            if treatment is not None:
+                self._treatments.setdefault(treatment, place)
 
     def header(self) -> bytes:
         """Return the first line."""
@@ -33,6 +43,11 @@ class CsvWriter:
         row = [""] * len(self._columns)
         for column, value in fields(record, self._layout):
             row[self._places[column.name]] = write_cell(value, column)
+        treatment = record.get(TREATMENT)
+        if treatment:
+            for name, place in self._treatments.items():
+                if name not in treatment:
+                    row[place] = NOT_LISTED
         return row
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
 import msgspec
 
+from app.clinical.refusal import InputError
 from app.cohorts.intake.lines import raw_lines
 from app.cohorts.intake.rows import Chunks, Rows, SentRow, stream_refused
 
@@ -11,6 +16,7 @@ _CUT = (
     "The text ends in the middle of this line: the stream was cut. Nothing of it is kept, because nobody can tell how "
     "many lines are missing. Send it whole."
 )
+_MALFORMED: Final = "malformed_json"
 _is_json = msgspec.json.Decoder(msgspec.Raw).decode
 
 
@@ -25,8 +31,16 @@ def ndjson_rows(chunks: Chunks) -> Rows:
             continue
         if not is_ended and not _is_whole(line):
             raise stream_refused("stream_cut", _CUT, number)
-        yield SentRow(index, number, "", line)
+        yield SentRow(index, number, "", line, (), partial(_explain, number))
         index += 1
+
+
+def _explain(number: int, error: InputError) -> InputError:
+    """Say which line of the text is no JSON: to whoever reads it, it is a whole body of one line."""
+    if error.code != _MALFORMED:
+        return error
+    words = error.message.replace("The body", "This line").replace(": line 1, column", f": line {number}, column")
+    return replace(error, message=words)
 
 
 def _is_whole(line: bytes) -> bool:

@@ -15,6 +15,8 @@ from app.clinical.refusal import InputError, RefusedInputError
 LARGEST_RECORD: Final = 1_000_000
 """Bytes of one record: what a single-record operation takes, too."""
 
+_BODY: Final = "The body "
+
 Chunks: TypeAlias = Iterable[bytes]
 
 
@@ -51,7 +53,12 @@ class SentRow:
     def blame(self, errors: Iterable[InputError]) -> tuple[RowError, ...]:
         """Return the reasons with their place: pointer from the whole text, and line."""
         told = map(self.explain, errors) if self.explain else errors
-        return tuple(RowError(self.pointer + e.pointer, e.code, e.message, e.allowed, self.line) for e in told)
+        return tuple(RowError(self.pointer + e.pointer, e.code, self._said(e), e.allowed, self.line) for e in told)
+
+    def _said(self, error: InputError) -> str:
+        """Return a reason in which the body that the reader speaks of is this row."""
+        own = "The record " if self.line is None else "The line "
+        return own + error.message.removeprefix(_BODY) if error.message.startswith(_BODY) else error.message
 
 
 Rows: TypeAlias = Iterator[SentRow]

@@ -11,7 +11,7 @@ from app.cohorts.intake.columns import Layout
 from app.cohorts.intake.csv_rows import csv_rows
 from app.cohorts.intake.json_stream import LIST, JsonBody
 from app.cohorts.intake.ndjson import ndjson_rows
-from app.cohorts.intake.rows import Rows, stream_refused
+from app.cohorts.intake.rows import Rows
 
 Format = Literal["json", "ndjson", "csv"]
 PIECE: Final = 256_000
@@ -31,7 +31,7 @@ class Sent:
         if self.format == "csv":
             return csv_rows(self.pieces(), layout)
         if self.format == "ndjson":
-            return _not_empty(ndjson_rows(self.pieces()))
+            return ndjson_rows(self.pieces())
         return _listed(JsonBody(self.pieces(), ()))
 
     def pieces(self) -> Iterator[bytes]:
@@ -50,12 +50,3 @@ def _listed(body: JsonBody) -> Rows:
     if not body.has_list and not body.is_bare:
         message = f"{LIST} is required: the list of patient records. An empty list adds nobody."
         raise RefusedInputError(InputError("/" + LIST, "field_missing", message))
-
-
-def _not_empty(rows: Rows) -> Rows:
-    is_empty = True
-    for row in rows:
-        is_empty = False
-        yield row
-    if is_empty:
-        raise stream_refused("batch_empty", "There is no line in it: send one patient record on each line.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.clinical.refusal import RefusedInputError
@@ -94,7 +95,7 @@ class Intake:
         self._cautions = cautions
         self._base: str | None = None
         self._received = self._refused = 0
-        self._errors: list[RowError] = []
+        self._errors: list[tuple[int, RowError]] = []
         self._rounded, self._disagreements, self._warnings = Notices(), Notices(), Notices()
 
     def patients(self, rows: Rows) -> Iterator[NewPatient]:
@@ -122,7 +123,7 @@ class Intake:
     def duplicate(self, patient: NewPatient) -> None:
         """Note a patient that was left out because of its id."""
         self._refused += 1
-        self._note([self.duplicate_error(patient.patient_id, patient.line)])
+        self._note([self.duplicate_error(patient.patient_id, patient.line)], patient.line or 0)
 
     def duplicate_error(self, patient_id: str, place: int | None) -> RowError:
         """Say which row has an id that is there already. In JSON a row's place is its number among the patients."""
@@ -137,7 +138,7 @@ class Intake:
             received=self._received,
             added=added,
             skipped=self._refused,
-            errors=tuple(map(Refusal.of, self._errors)),
+            errors=tuple(map(Refusal.of, self._in_order())),
             rounded=self._rounded.all(),
             disagreements=self._disagreements.all(),
             warnings=self._warnings.all(),
@@ -145,20 +146,25 @@ class Intake:
 
     def _taken(self, row: SentRow) -> NewPatient | None:
         """Return a row's patient, or None when it is refused."""
+        place = row.index + 1 if row.line is None else row.line
         try:
             if row.errors:
                 raise RefusedInputError(*row.errors)  # noqa: TRY301  # one way out for what every step refuses
-            return self.of(self._read(row.raw), row.index + 1 if row.line is None else row.line)
+            return self.of(self._read(row.raw), place)
         except RefusedInputError as exc:
             self._refused += 1
-            self._note(row.blame(exc.errors))
+            self._note(row.blame(exc.errors), place)
             return None
 
-    def _note(self, errors: Iterable[RowError]) -> None:
-        self._errors += islice(errors, REPORTED - len(self._errors))
+    def _note(self, errors: Iterable[RowError], place: int) -> None:
+        self._errors += ((place, error) for error in islice(errors, REPORTED - len(self._errors)))
+
+    def _in_order(self) -> tuple[RowError, ...]:
+        """Return the reasons by row: ids that came before are found later than other faults."""
+        return tuple(error for _, error in sorted(self._errors, key=itemgetter(0)))
 
     def _refusal(self, *, is_all: bool) -> RowsRefusedError:
-        return RowsRefusedError(tuple(self._errors), self._refused, self._received, is_all=is_all)
+        return RowsRefusedError(self._in_order(), self._refused, self._received, is_all=is_all)
 
     def _heartbeat(self) -> None:
         if self._received % _EVERY == 0:

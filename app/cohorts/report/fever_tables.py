@@ -6,6 +6,7 @@ from typing import Final
 
 from app.cohorts.analysis.answers import (
     Cardiac,
+    Exclusion,
     FeverCurve,
     FeverCurves,
     PairedGroup,
@@ -20,7 +21,15 @@ from app.cohorts.report.view import Cell, Column, Line, Table
 from app.statistics.survival_models import RestrictedMean, TimeEstimate
 
 _SINCE: Final = {"admission": "admission", "anakinra_start": "the start of anakinra"}
-_FEVER: Final = ("On the curve", "Afebrile", "Censored", "Median, days", "Mean febrile days", "Left out", "Not known")
+_FEVER: Final = (
+    "On the curve",
+    "Afebrile",
+    "Censored",
+    "Median, days",
+    "Mean febrile days",
+    "Without fever",
+    "Missing",
+)
 _HEART: Final = ("First echo", "Pairs", "First, of pairs", "Follow-up", "Difference")
 
 
@@ -45,8 +54,12 @@ def _fever_line(curve: FeverCurve, label: str) -> Line:
     estimates = (curve.median, curve.restricted_mean)
     cells = [Cell(count(n)) for n in counts]
     cells += [_days(found) for found in estimates]
-    reasons = "; ".join(f"{found.label}: {count(found.n)}" for found in curve.excluded)
-    return Line(label, "", (*cells, Cell(count(curve.n_excluded), reasons), Cell(count(curve.n_missing))))
+    cells += [Cell(count(curve.n_excluded), _why(curve.excluded)), Cell(count(curve.n_missing), _why(curve.missing))]
+    return Line(label, "", tuple(cells))
+
+
+def _why(reasons: tuple[Exclusion, ...]) -> str:
+    return "; ".join(f"{found.label}: {count(found.n)}" for found in reasons)
 
 
 def _days(found: TimeEstimate | RestrictedMean) -> Cell:

@@ -26,10 +26,15 @@ LOST: Final = {
 class JobWriter(Reader):
     """The part of a writer that keeps jobs."""
 
-    def create_job(self, kind: str, cohort_id: str | None = None, total: int | None = None) -> Job:
-        """Create a job in state `queued`. It belongs to this process, which shows that it lives by `Store.beat`."""
+    def create_job(
+        self, kind: str, cohort_id: str | None = None, total: int | None = None, *, job_id: str | None = None
+    ) -> Job:
+        """Create a job in state `queued`; without `job_id` it is given a random id.
+
+        It belongs to this process, which shows that it lives by `Store.beat`.
+        """
         kept = {
-            "id": secrets.token_hex(8),
+            "id": job_id or secrets.token_hex(8),
             "kind": kind,
             "cohort_id": cohort_id,
             "state": "queued",

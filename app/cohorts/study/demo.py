@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any, Final
 
 from app.cohorts.study import study_cohort
@@ -140,22 +141,31 @@ def asked(port: int, method: str, path: str, body: object = None) -> dict[str, A
 
 def table_1(section: Mapping[str, Any]) -> list[str]:
     """Write the characteristics as lines of text."""
+    marks: dict[str, str] = {}
     head = [
         "",
         *(f"{group['label']} (n = {group['n']})" for group in section["groups"]),
         f"all (n = {section['n']})",
         "p",
     ]
-    rows = [head, *(_row(row) for row in section["rows"])]
+    rows = [head, *(_row(row, marks) for row in section["rows"])]
     widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [section["title"], "", lines[0], "-" * len(lines[0]), *lines[1:]]
+    notes = [f"{mark}  {method}" for method, mark in marks.items()]
+    return [section["title"], "", lines[0], "-" * max(map(len, lines)), *lines[1:], "", *notes]
 
 
-def _row(row: Mapping[str, Any]) -> list[str]:
+def _row(row: Mapping[str, Any], marks: dict[str, str]) -> list[str]:
+    """Write one row; its p with the letter of its test, which is added to `marks`."""
     label = row["label"] if row["unit"] is None else f"{row['label']}, {row['unit']}"
-    p = (row["test"] or {}).get("p_value")
-    return [label, *(_cell(cell) for cell in (*row["groups"], row["overall"])), "" if p is None else f"{p:.2g}"]
+    return [label, *(_cell(cell) for cell in (*row["groups"], row["overall"])), _p(row["test"], marks)]
+
+
+def _p(test: Mapping[str, Any] | None, marks: dict[str, str]) -> str:
+    if test is None or test["p_value"] is None:
+        return "-"
+    mark = marks.setdefault(test["method"], ascii_lowercase[len(marks)])
+    return f"{test['p_value']:.2g} {mark}"
 
 
 def _cell(cell: Mapping[str, Any]) -> str:
