@@ -33,7 +33,7 @@ test: install  ## run all tests
 	$(BIN)/pytest -q $(PYTEST_ARGS)
 
 coverage: install  ## branch coverage of app/clinical by the tests that need no HTTP
-	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered tests/spec tests/unit tests/properties tests/oracle
+	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered tests/spec tests/unit tests/properties tests/oracle tests/architecture tests/api/test_rules.py
 
 check: install  ## linters, types, house rules, dependencies, drift of openapi.yaml
 	$(BIN)/ruff check .

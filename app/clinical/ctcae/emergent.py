@@ -16,6 +16,7 @@ from app.clinical.ctcae.conditions import BASELINE, NUMBERS
 from app.clinical.ctcae.grades import SETS_OF_GRADES, WITHIN_LIMITS, bits, listed
 from app.clinical.ctcae.laboratory_terms import LaboratoryTerm, Placement
 from app.clinical.ctcae.scales import Scale
+from app.clinical.units import Unit
 
 _BASELINE_AT: Final = NUMBERS.index(BASELINE)
 _ABNORMAL: Final = "baseline_abnormal"
@@ -150,10 +151,14 @@ class EmergentTerm:
         return Numbers(*map(place.place, numbers)) if place.is_converted else numbers
 
     def _converted(self, before: Sample, place: Placement) -> float:
-        earlier = self._placed(before)
-        if earlier.unit is None or place.unit is None:
-            raise ValueError("a sample needs a unit")
-        return float(place.unit.from_canonical(earlier.unit.to_canonical(_value(before))))
+        own, earlier = _unit(place), _unit(self._placed(before))
+        return float(own.from_canonical(earlier.to_canonical(_value(before))))
+
+
+def _unit(place: Placement) -> Unit:
+    if place.unit is None:
+        raise ValueError("a sample needs a unit")
+    return place.unit
 
 
 def _value(sample: Sample) -> float:
