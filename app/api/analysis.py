@@ -14,7 +14,7 @@ from starlette.responses import Response
 from app.api.cohort_service import Cohorts
 from app.api.cohorts import CohortId
 from app.api.context import context_of
-from app.api.etag import IfNoneMatch
+from app.api.etag import IfNoneMatch, known_to
 from app.api.media import JSON_TYPE, negotiated
 from app.api.problems import not_found, refused
 from app.api.responses import declared
@@ -117,7 +117,7 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
 
     async def answer(cohort_id: str, question: Question, form: Form, known: str | None) -> Response:
         def work() -> tuple[str, bytes | None]:
-            return analyses().answer(cohort_id, question, form, lambda tag: _matches(known, tag))
+            return analyses().answer(cohort_id, question, form, known_to(known))
 
         etag, body = await asyncio.get_running_loop().run_in_executor(threads, work)
         headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
@@ -164,10 +164,3 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
 def _accepted(request: Request) -> Form:
     chosen = negotiated(context_of(request.scope).headers, (JSON_TYPE, CSV_TYPE))
     return "csv" if chosen == CSV_TYPE else "json"
-
-
-def _matches(known: str | None, etag: str) -> bool:
-    """Say whether an If-None-Match header names an ETag, weakly or not."""
-    if known is None:
-        return False
-    return known.strip() == "*" or etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}

@@ -34,6 +34,7 @@ HEADER: Final[dict[str, Any]] = {
     "ETag": {"description": "The version, for If-Match and If-None-Match", "schema": {"type": "string"}}
 }
 Match = Callable[[int], bool]
+Known = Callable[[str], bool]
 
 
 def etag(version: int) -> str:
@@ -61,6 +62,13 @@ def is_current(header: str | None, version: int) -> bool:
     if header is None:
         return False
     return header.strip() == ANY or str(version) in {text for _, text in _tags(header, "if-none-match")}
+
+
+def known_to(header: str | None) -> Known:
+    """Return whether If-None-Match names an ETag made of a digest, weakly or not; what is no ETag matches none."""
+    sent = (header or "").strip()
+    tags = {tag.strip().removeprefix("W/") for tag in sent.split(",")}
+    return lambda tag: sent == ANY or tag in tags
 
 
 def _any(_: int) -> bool:

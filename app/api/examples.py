@@ -9,7 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.api.etag import IfNoneMatch
+from app.api.etag import IfNoneMatch, known_to
 from app.api.media import JSON_TYPE
 from app.api.responses import declared
 from app.api.routes import CalculatorRoute
@@ -63,7 +63,7 @@ def build_router() -> APIRouter:
         """
         body, etag = _served()
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if if_none_match is not None and (if_none_match.strip() == "*" or etag in if_none_match):
+        if known_to(if_none_match)(etag):
             return Response(status_code=304, headers=headers)
         return Response(body, media_type=JSON_TYPE, headers=headers)
 

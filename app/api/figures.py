@@ -17,7 +17,7 @@ from app.api.analysis import Asked
 from app.api.cohort_service import Cohorts
 from app.api.cohorts import CohortId
 from app.api.context import context_of
-from app.api.etag import IfNoneMatch
+from app.api.etag import IfNoneMatch, known_to
 from app.api.media import negotiated
 from app.api.problems import not_found, refused
 from app.api.responses import Responses, declared
@@ -81,7 +81,7 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
 
     async def publish(request: Request, media_type: str, known: str | None, work: Work) -> Response:
         negotiated(context_of(request.scope).headers, (media_type,))
-        call = lambda: work(publisher(), _names(known))  # noqa: E731  # one call, on the other thread
+        call = lambda: work(publisher(), known_to(known))  # noqa: E731  # one call, on the other thread
         found = await asyncio.get_running_loop().run_in_executor(thread, call)
         headers = {
             "ETag": found.etag,
@@ -155,9 +155,3 @@ def _figure(name: str, question: Question) -> tuple[FigureName, Question]:
         error = InputError(pointer, "not_of_this_figure", "Only the figure `defervescence` has a time zero.")
         raise refused((error,), location="query")
     return cast("FigureName", name), question
-
-
-def _names(known: str | None) -> Callable[[str], bool]:
-    """Return whether an If-None-Match header names an ETag, weakly or not."""
-    tags = {tag.strip().removeprefix("W/") for tag in (known or "").split(",")}
-    return lambda etag: "*" in tags or etag in tags
