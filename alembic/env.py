@@ -6,8 +6,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from alembic import context
-from app.cohorts.engine import WRITES, make_engine
-from app.cohorts.tables import METADATA
+from app.database.engine import WRITES, make_engine
+from app.database.tables import METADATA
 from app.settings import load_settings
 
 _LOCK = 7_391_202_311

@@ -18,8 +18,8 @@ from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
 from app.cohorts.database import database_of
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
-from app.cohorts.revision import HEAD
-from app.cohorts.schema import MigrationsMissingError, migrate
+from app.database.revision import HEAD
+from app.database.schema import MigrationsMissingError, migrate
 from app.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:

@@ -53,7 +53,7 @@ from app.api.readiness import Readiness
 from app.api.routes import lean_operation
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
-from app.cohorts.database import Database, database_of
+from app.cohorts.database import CohortDatabase, database_of
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
 from app.settings import Settings, SettingsError, load_settings
@@ -71,7 +71,7 @@ _ANSWERED: Final = (
 _WARM_UP_SECONDS: Final = 1.0
 
 
-def routers(rulebook: Rulebook, database: Database) -> Iterable[APIRouter]:
+def routers(rulebook: Rulebook, database: CohortDatabase) -> Iterable[APIRouter]:
     """Build every topic's router from the rulebook; a topic is one line here."""
     held = Cohorts(rulebook, database)
     return (
@@ -114,7 +114,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def assemble(
-    settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter], database: Database | None = None
+    settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter], database: CohortDatabase | None = None
 ) -> Service:
     """Put the topics' routers, the service's own operations and the pages into one application."""
     app = Service(settings, database or database_of(settings))
@@ -129,7 +129,7 @@ def assemble(
 class Service(FastAPI):
     """FastAPI with our own edge around it, and an OpenAPI document that tells of problems."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: CohortDatabase) -> None:
         super().__init__(
             title="Defervesce",
             version=__version__,
@@ -221,7 +221,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service.writer.close()
 
 
-def _warm_up(database: Database, stopping: threading.Event) -> None:
+def _warm_up(database: CohortDatabase, stopping: threading.Event) -> None:
     """Open the database in the background, unless the service stops before."""
     if not stopping.wait(_WARM_UP_SECONDS):
         database.warm_up()

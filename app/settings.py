@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.cohorts.url_options import refused_options
+from app.database.url_options import refused_options
 
 PREFIX: Final = "DEFERVESCE_"
 # The test suite's own variables (a database to test against) are not the service's.

@@ -18,13 +18,13 @@ import numpy as np
 
 from app.api.cohort_service import read_record
 from app.clinical.rulebook import load_rulebook
-from app.cohorts.database import Database
+from app.cohorts.database import CohortDatabase
 from app.cohorts.derivers import Derivers, rules_of
 from app.cohorts.intake.ndjson import ndjson_rows
 from app.cohorts.intake.taking import Intake, RowsRefusedError
-from app.cohorts.schema import migrate
 from app.cohorts.store.model import NewPatient
 from app.cohorts.variables import CATALOGUE
+from app.database.schema import migrate
 from bench.generate import CHUNK, chunk
 
 BINARY = (
@@ -91,10 +91,10 @@ def patients(size: int, processes: int) -> Iterator[NewPatient]:
                 waiting.append(pool.apply_async(_made, following))
 
 
-def database(path: Path) -> Database:
+def database(path: Path) -> CohortDatabase:
     """Make an empty, migrated SQLite database."""
     migrate(f"sqlite:///{path}")
-    return Database(f"sqlite:///{path}", timeout_seconds=60)
+    return CohortDatabase(f"sqlite:///{path}", timeout_seconds=60)
 
 
 def load(path: Path, size: int) -> tuple[str, float]:

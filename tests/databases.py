@@ -21,9 +21,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from app.cohorts.engine import make_engine
-from app.cohorts.schema import migrate
 from app.cohorts.store import Store
+from app.database.engine import make_engine
+from app.database.schema import migrate
 
 TEMPLATE = "defervesce_template"
 

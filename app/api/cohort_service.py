@@ -18,7 +18,7 @@ from app.api.problems import ProblemError, document, internal
 from app.api.strict_json import provably_unique
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook
-from app.cohorts.database import Database
+from app.cohorts.database import CohortDatabase
 from app.cohorts.intake.canonical import canonical
 from app.cohorts.intake.taking import Read, Work
 from app.cohorts.jobs import Describe, Jobs
@@ -36,7 +36,7 @@ _RECORD: Final = TypeAdapter(PatientRecord)
 class Cohorts:
     """The service, and threads for what changes something: reading never waits for one of those."""
 
-    def __init__(self, rulebook: Rulebook, database: Database) -> None:
+    def __init__(self, rulebook: Rulebook, database: CohortDatabase) -> None:
         """Nothing is opened before it is used."""
         self.service = CohortService(database, rulebook, read_record)
         self._changes = ThreadPoolExecutor(_CHANGES, thread_name_prefix="change")

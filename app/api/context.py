@@ -8,6 +8,8 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from app.security.caller import LOCAL, Caller
+
 Scope = MutableMapping[str, Any]
 
 CONTEXT: Final = "defervesce.context"
@@ -49,6 +51,7 @@ class RequestContext:
 
     __slots__ = (
         "body_bytes",
+        "caller",
         "draining",
         "headers",
         "limits",
@@ -63,6 +66,7 @@ class RequestContext:
     def __init__(self, scope: Scope, limits: Limits) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.limits = limits
+        self.caller: Caller = LOCAL
         # What this one body may be; an operation that takes an import raises it before it reads.
         self.body_bytes = limits.body_bytes
         self.path: str = scope["path"]

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 from typing import Final, Protocol
 
-from app.cohorts.database import DatabaseStatus
+from app.database.database import DatabaseStatus
 
 _KEPT_SECONDS: Final = 1.0
 _PATIENCE_SECONDS: Final = 2.0

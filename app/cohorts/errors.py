@@ -18,40 +18,9 @@ This module is light on purpose: the HTTP layer names these errors before any da
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import NamedTuple
 
-Reason = Literal["locked", "read_only", "full", "gone", "moved", "busy", "schema", "damaged"]
-
-_DETAILS: Final[dict[Reason, str]] = {
-    "locked": "Another change holds the database; it was waited for as long as is allowed.",
-    "read_only": "The database takes no writes at present.",
-    "full": "The database has no room left.",
-    "gone": "The database cannot be reached.",
-    "moved": "The database file is gone or was replaced; the operator restores it, or runs `defervesce migrate`.",
-    "busy": "The database is too busy: it did not answer in time, or every connection is in use.",
-    "schema": "The database is not migrated to this release; the operator runs `defervesce migrate`.",
-    "damaged": "The database file cannot be read.",
-}
-_RETRY_SECONDS: Final[dict[Reason, int]] = {"locked": 2, "busy": 2, "gone": 5, "moved": 5}
-_RETRY_LATER: Final = 30
-
-
-class StoreError(Exception):
-    """Anything that keeps the store from doing what it was asked; nothing was changed."""
-
-
-class DatabaseUnavailableError(StoreError):
-    """The database cannot be used now. Nothing was changed; the same request may succeed later.
-
-    `reason` is stable, `code` is the database's own (such as `SQLITE_BUSY` or the SQLSTATE `53100`), `retry_after` is
-    in seconds. `str()` is public text.
-    """
-
-    def __init__(self, reason: Reason, code: str | None = None) -> None:
-        super().__init__(_DETAILS[reason])
-        self.reason: Reason = reason
-        self.code = code
-        self.retry_after = _RETRY_SECONDS.get(reason, _RETRY_LATER)
+from app.database.errors import DatabaseUnavailableError, StoreError
 
 
 class CohortNotFoundError(StoreError):
@@ -104,3 +73,18 @@ class IdempotencyConflictError(StoreError):
 
 class JobLostError(StoreError):
     """The job is not running any more: it was given up for dead. What it was about to commit is rolled back."""
+
+
+__all__ = [
+    "CohortNotFoundError",
+    "CohortReadOnlyError",
+    "DatabaseUnavailableError",
+    "Duplicate",
+    "DuplicatePatientsError",
+    "IdempotencyConflictError",
+    "JobLostError",
+    "JobNotFoundError",
+    "PatientNotFoundError",
+    "StaleVersionError",
+    "StoreError",
+]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.clinical.rulebook import Rulebook
 from app.cohorts.builtin import EXAMPLE, STUDY, has_example, seed, seed_example
-from app.cohorts.database import Database
+from app.cohorts.database import CohortDatabase
 from app.cohorts.derivers import Derivers, rules_of
 from app.cohorts.errors import StoreError
 from app.cohorts.export import ExportFormat, exported
@@ -18,7 +18,7 @@ from app.cohorts.intake.columns import Layout
 from app.cohorts.intake.taking import Intake, ReadRecord
 from app.cohorts.store.model import Cohort, Job, Patient
 from app.cohorts.summary import CohortDetail, detail_of
-from app.cohorts.watched_file import Appearance
+from app.database.watched_file import Appearance
 
 if TYPE_CHECKING:
     from app.cohorts.derivation import PatientFindings
@@ -36,7 +36,7 @@ class Page(NamedTuple):
 class CohortReader:
     """Shows cohorts and their patients, the built-in cohort included."""
 
-    def __init__(self, database: Database, rulebook: Rulebook, read: ReadRecord) -> None:
+    def __init__(self, database: CohortDatabase, rulebook: Rulebook, read: ReadRecord) -> None:
         self._database = database
         self._derivers = Derivers(rulebook)
         self._read = read

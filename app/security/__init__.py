@@ -1,1 +1,1 @@
-"""Callers, keys, tokens, tenants and the audit trail. Not yet furnished."""
+"""Who calls, what they may do, whose cohorts are theirs, and what is recorded of it."""

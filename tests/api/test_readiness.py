@@ -12,9 +12,10 @@ from starlette.testclient import TestClient
 from app.api.readiness import Readiness
 from app.api.routes import CalculatorRoute
 from app.clinical.rulebook import Rulebook
-from app.cohorts.database import Database, DatabaseStatus
+from app.cohorts.database import CohortDatabase
 from app.cohorts.errors import DatabaseUnavailableError
-from app.cohorts.revision import HEAD
+from app.database.database import DatabaseStatus
+from app.database.revision import HEAD
 from app.main import assemble, create_app
 from app.settings import load_settings
 
@@ -89,13 +90,13 @@ def test_the_start_opens_the_database(sqlite_url, monkeypatch):
     """In the background, after the start."""
     monkeypatch.setattr("app.main._WARM_UP_SECONDS", 0)
     done = threading.Event()
-    monkeypatch.setattr(Database, "warm_up", lambda _: done.set())
+    monkeypatch.setattr(CohortDatabase, "warm_up", lambda _: done.set())
     with TestClient(create_app(settings(sqlite_url))):
         assert done.wait(10)
 
 
 def test_warming_up_a_database_that_is_not_there_is_no_fault():
-    Database(GONE, timeout_seconds=1).warm_up()
+    CohortDatabase(GONE, timeout_seconds=1).warm_up()
 
 
 class Scripted:

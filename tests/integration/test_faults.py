@@ -15,11 +15,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.cohorts import engine as engines
 from app.cohorts.errors import DatabaseUnavailableError
-from app.cohorts.reasons import reason_of
-from app.cohorts.schema import migrate
 from app.cohorts.store import bulk
+from app.database import engine as engines
+from app.database.reasons import reason_of
+from app.database.schema import migrate
 from tests.cohort_rows import DIGITS, RULES, row
 from tests.databases import own_server
 
@@ -279,7 +279,7 @@ def refused_or_done(store, cohort) -> str:
 
 IMPORT = """
 import sys
-from app.cohorts.engine import make_engine
+from app.database.engine import make_engine
 from app.cohorts.store import Store
 from tests.cohort_rows import DIGITS, RULES, row
 store = Store(make_engine(sys.argv[1]), digits=DIGITS)

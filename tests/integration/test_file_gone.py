@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from app.cohorts.database import Database
-from app.cohorts.engine import make_engine
+from app.cohorts.database import CohortDatabase
 from app.cohorts.errors import DatabaseUnavailableError
-from app.cohorts.schema import migrate
-from app.cohorts.watched_file import FileConnection, WatchedFile
+from app.database.engine import make_engine
+from app.database.schema import migrate
+from app.database.watched_file import FileConnection, WatchedFile
 from tests.cohort_api import Api, lines, record
 from tests.cohort_rows import DIGITS, RULES, row
 
@@ -170,7 +170,7 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_not_taken(sqlite_url, pat
             shutil.copyfile(sqlite_template, path.with_name("other.db"))
             path.with_name("other.db").replace(path)
 
-    monkeypatch.setattr("app.cohorts.engine.FileConnection", Racing)
+    monkeypatch.setattr("app.database.engine.FileConnection", Racing)
     engine = make_engine(sqlite_url)
     with pytest.raises(DatabaseUnavailableError) as caught:
         engine.connect()
@@ -194,7 +194,7 @@ def test_looking_costs_one_stat(sqlite_url, open_store, monkeypatch):
 
 
 def test_a_database_in_memory_has_no_file_to_lose():
-    database = Database("sqlite://")
+    database = CohortDatabase("sqlite://")
     for _ in range(2):
         with database.store.write() as writer:
             writer.create("c", None, RULES)
@@ -204,7 +204,7 @@ def test_a_database_in_memory_has_no_file_to_lose():
 
 
 def test_a_file_that_never_was_is_not_one_that_is_gone(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/none.db")
+    database = CohortDatabase(f"sqlite:///{tmp_path}/none.db")
     assert database.status().state == "schema"
     with pytest.raises(DatabaseUnavailableError) as caught, database.store.read():
         pass

@@ -15,12 +15,12 @@ from alembic.script import ScriptDirectory
 from alembic import command
 from app import cli
 from app.clinical.rulebook import RulebookError
-from app.cohorts import revision, schema
-from app.cohorts.database import Database
-from app.cohorts.engine import make_engine
+from app.cohorts.database import CohortDatabase
 from app.cohorts.errors import DatabaseUnavailableError
-from app.cohorts.probe import revision_of
-from app.cohorts.tables import METADATA
+from app.database import revision, schema
+from app.database.engine import make_engine
+from app.database.probe import revision_of
+from app.database.tables import METADATA
 
 ROOT = Path(__file__).parents[2]
 TABLES = {"cohorts", "patients", "strata", "tallies", "idempotency", "jobs"}
@@ -70,7 +70,7 @@ def test_migrating_twice_changes_nothing(database_url):
 
 def test_two_migrations_at_once(empty_url):
     """Replicas start together: one waits for the other, and finds nothing left to do."""
-    code = "import sys; from app.cohorts.schema import migrate; migrate(sys.argv[1])"
+    code = "import sys; from app.database.schema import migrate; migrate(sys.argv[1])"
 
     def run(_: int) -> int:
         return subprocess.run([sys.executable, "-c", code, empty_url], cwd=ROOT, check=False, timeout=60).returncode
@@ -100,7 +100,7 @@ def test_the_statements_can_be_looked_at(sqlite_url, capsys):
 
 
 def test_a_database_in_memory_is_made_whole_by_itself():
-    database = Database("sqlite://")
+    database = CohortDatabase("sqlite://")
     assert database.status().state == "ready"
     engine = make_engine("sqlite://")
     with engine.connect() as connection:
@@ -122,7 +122,7 @@ class TestCommand:
     def test_the_built_in_cohort_is_there_after_it(self, empty_url):
         """A database that nobody may write to from then on answers for it, too."""
         assert cli.main(["migrate"]) == 0
-        database = Database(empty_url)
+        database = CohortDatabase(empty_url)
         with database.store.read() as reader:
             assert reader.cohort("study").n > 0
         database.dispose()
@@ -158,16 +158,16 @@ def test_the_alembic_command_migrates_the_database_of_the_settings(empty_url):
 
 class TestStatus:
     def test_ready(self, database_url):
-        assert Database(database_url).status()[:2] == ("ready", revision.HEAD)
+        assert CohortDatabase(database_url).status()[:2] == ("ready", revision.HEAD)
 
     def test_without_a_schema(self, empty_url):
-        status = Database(empty_url).status()
+        status = CohortDatabase(empty_url).status()
         assert status[:2] == ("schema", None)
         assert "defervesce migrate" in status.detail
 
     def test_asking_makes_no_file(self, tmp_path):
         path = tmp_path / "none.db"
-        database = Database(f"sqlite:///{path}")
+        database = CohortDatabase(f"sqlite:///{path}")
         assert database.status().state == "schema"
         with pytest.raises(DatabaseUnavailableError), database.store.read() as reader:
             reader.cohorts()
@@ -178,19 +178,19 @@ class TestStatus:
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
         engine.dispose()
-        status = Database(database_url).status()
+        status = CohortDatabase(database_url).status()
         assert status[:2] == ("schema", "0000")
         assert f"at revision 0000; this release needs {revision.HEAD}" in status.detail
 
     def test_downgraded(self, database_url):
         command.downgrade(schema.config(database_url), "base")
-        assert Database(database_url).status()[:2] == ("schema", None)
+        assert CohortDatabase(database_url).status()[:2] == ("schema", None)
 
     @pytest.mark.parametrize(
         "url", ["postgresql://nobody:canary@127.0.0.1:1/none", "postgresql:///none?host=/nowhere", "sqlite:////tmp"]
     )
     def test_unreachable(self, url):
-        status = Database(url, timeout_seconds=1).status()
+        status = CohortDatabase(url, timeout_seconds=1).status()
         assert status.state == "unreachable"
         assert "canary" not in status.detail
 

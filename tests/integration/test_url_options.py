@@ -7,8 +7,8 @@ from contextlib import suppress
 import psycopg
 import sqlalchemy as sa
 
-from app.cohorts.database import Database
-from app.cohorts.engine import make_engine
+from app.cohorts.database import CohortDatabase
+from app.database.engine import make_engine
 
 URL = "postgresql://u:p@db/x?sslmode=verify-full&sslrootcert=/etc/ca.pem&connect_timeout=3&target_session_attrs=primary"
 
@@ -47,7 +47,7 @@ def test_they_reach_the_driver_that_readiness_asks(monkeypatch):
         raise psycopg.OperationalError
 
     monkeypatch.setattr(psycopg, "connect", connect)
-    assert Database(URL).status().state == "unreachable"
+    assert CohortDatabase(URL).status().state == "unreachable"
     assert psycopg.conninfo.conninfo_to_dict(asked[0])["sslmode"] == "verify-full"
 
 

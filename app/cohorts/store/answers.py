@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.cohorts.errors import IdempotencyConflictError
 from app.cohorts.store.model import Remembered
 from app.cohorts.store.reader import Reader
-from app.cohorts.tables import IDEMPOTENCY
+from app.database.tables import IDEMPOTENCY
 
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(:lock)")
 _DAY: Final = timedelta(hours=24)

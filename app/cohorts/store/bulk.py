@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from app.cohorts.store.model import NewPatient
-from app.cohorts.tables import PATIENTS
+from app.database.tables import PATIENTS
 
 if TYPE_CHECKING:
     from app.cohorts.derivation import Derived

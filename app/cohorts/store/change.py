@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.cohorts.store.counting import Cell, Counting
 from app.cohorts.store.model import Cohort
-from app.cohorts.tables import COHORTS, STRATA, TALLIES
+from app.database.tables import COHORTS, STRATA, TALLIES
 from app.statistics.tally import Tally
 
 # So many tallies are read at once to be merged: of large cohorts each may take some ten thousand bytes.

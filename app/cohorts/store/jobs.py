@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.cohorts.errors import JobLostError
 from app.cohorts.store.model import Job, JobState
 from app.cohorts.store.reader import Reader, job_of
-from app.cohorts.tables import JOBS
+from app.database.tables import JOBS
 
 # A process that has not been heard of for so long has ended.
 LEASE: Final = timedelta(seconds=60)

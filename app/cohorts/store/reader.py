@@ -17,7 +17,7 @@ from app.cohorts.errors import (
 )
 from app.cohorts.store.board import Board
 from app.cohorts.store.model import ENDED, Cohort, Job, Patient, Remembered
-from app.cohorts.tables import COHORTS, IDEMPOTENCY, JOBS, PATIENTS, STRATA, TALLIES
+from app.database.tables import COHORTS, IDEMPOTENCY, JOBS, PATIENTS, STRATA, TALLIES
 
 if TYPE_CHECKING:
     from app.statistics.tally import Tally

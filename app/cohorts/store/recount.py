@@ -16,7 +16,7 @@ from app.cohorts.store.change import Change, put, put_strata
 from app.cohorts.store.counting import Counting
 from app.cohorts.store.model import Cohort, Patient
 from app.cohorts.store.reader import Reader
-from app.cohorts.tables import PATIENTS, STRATA, TALLIES
+from app.database.tables import PATIENTS, STRATA, TALLIES
 
 if TYPE_CHECKING:
     from app.cohorts.derivation import Derived

@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from app.cohorts.engine import IN_MEMORY, WRITES, translated
 from app.cohorts.errors import StoreError
 from app.cohorts.store.board import Board
 from app.cohorts.store.jobs import LEASE, UNDER_WAY
 from app.cohorts.store.model import ENDED, Cohort, Job
 from app.cohorts.store.reader import Reader
 from app.cohorts.store.writer import Writer
-from app.cohorts.tables import JOBS
+from app.database.engine import IN_MEMORY, WRITES, translated
+from app.database.tables import JOBS
 
 _SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 

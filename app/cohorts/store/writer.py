@@ -23,7 +23,7 @@ from app.cohorts.store.jobs import JobWriter
 from app.cohorts.store.model import Cohort, NewPatient, Patient
 from app.cohorts.store.reader import cohort_of
 from app.cohorts.store.recount import RecountWriter
-from app.cohorts.tables import COHORTS, PATIENTS, STRATA, TALLIES
+from app.database.tables import COHORTS, PATIENTS, STRATA, TALLIES
 
 Rules = Sequence[Mapping[str, Any]]
 OnDuplicate = Callable[[NewPatient], None]

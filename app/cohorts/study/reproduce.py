@@ -13,7 +13,7 @@ from app.cohorts.analysis.answers import Row as AnalysisRow
 from app.cohorts.analysis.selection import Question, parse_by, parse_where
 from app.cohorts.analysis.service import Analyses
 from app.cohorts.builtin import STUDY
-from app.cohorts.database import Database
+from app.cohorts.database import CohortDatabase
 from app.cohorts.intake.canonical import canonical
 from app.cohorts.intake.taking import Read
 from app.cohorts.records import PatientRecord
@@ -44,7 +44,7 @@ class Compared(NamedTuple):
 def stored() -> Ask:
     """Put the cohort through the whole service into a database in memory; return what answers questions about it."""
     rulebook = load_rulebook()
-    service = CohortService(Database(IN_MEMORY), rulebook, _read)
+    service = CohortService(CohortDatabase(IN_MEMORY), rulebook, _read)
     analyses = Analyses.over(service.open, rulebook)
     return cache(lambda question: analyses.analysis(STUDY, question))
 

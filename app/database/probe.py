@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from app.cohorts.errors import DatabaseUnavailableError
-from app.cohorts.reasons import reason_of
+from app.database.errors import DatabaseUnavailableError
+from app.database.reasons import reason_of
 
 _REVISION: Final = "SELECT version_num FROM alembic_version"
 _DRIVER: Final = re.compile(r"\A(sqlite|postgresql)(\+\w+)?://")

@@ -28,7 +28,7 @@ def migrate(url: str, revision: str = "head") -> None:
     DatabaseUnavailableError when it cannot be reached or written.
     """
     from alembic import command  # noqa: PLC0415  # half a second that only a migration needs
-    from app.cohorts.engine import translated  # noqa: PLC0415  # as above
+    from app.database.engine import translated  # noqa: PLC0415  # as above
 
     with translated():
         command.upgrade(config(url), revision)

@@ -19,12 +19,12 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from app.cohorts.errors import DatabaseUnavailableError
-from app.cohorts.probe import file_address, sqlite_path
-from app.cohorts.reasons import PRIMARY, reason_of
-from app.cohorts.revision import HEAD
-from app.cohorts.tables import METADATA
-from app.cohorts.watched_file import FileConnection, WatchedFile
+from app.database.errors import DatabaseUnavailableError
+from app.database.probe import file_address, sqlite_path
+from app.database.reasons import PRIMARY, reason_of
+from app.database.revision import HEAD
+from app.database.tables import METADATA
+from app.database.watched_file import FileConnection, WatchedFile
 
 # Execution options: of a connection, whether it writes (True, or "at once" for one that waits for nobody); of an
 # engine, how long its writers wait, and whether its database lives in this process alone.

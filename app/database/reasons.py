@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from app.cohorts.errors import Reason
+from app.database.errors import Reason
 
 _SQLITE: Final[dict[int, Reason]] = {
     sqlite3.SQLITE_BUSY: "locked",
