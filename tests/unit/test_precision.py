@@ -24,6 +24,8 @@ from app.cohorts.records import PatientRecord
         (0.04999, 10, 0),
         (1e15, 10, 10**16),
         (0.0, 100, 0),
+        (-5.003915897451763e16, 100, -5003915897451763000),
+        (1.7976931348623157e308, 100_000, 17976931348623157 * 10**297),
     ],
 )
 def test_half_up_of_the_number_as_written(value, factor, expected):
