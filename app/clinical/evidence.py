@@ -8,15 +8,16 @@ request only calls them. Every unknown Finding names the fewest inputs that coul
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
+import msgspec
 from pydantic import Field
 
 from app.clinical.missing import work_out
 from app.clinical.pattern import KNOWN, MET, NOT_MET, UNKNOWN, Combine, Pattern, Truth, combined, lacking
 from app.clinical.rulebook.model import Bound, Operator, Threshold
+from app.clinical.struct import documented
 
 __all__ = [
     "MET",
@@ -42,8 +43,8 @@ _NOTHING_USED: Final[Mapping[str, Used]] = {}
 _KEPT_PATTERNS: Final = 4096
 
 
-@dataclass(slots=True)
-class ThresholdRef:
+@documented
+class ThresholdRef(msgspec.Struct, gc=False):
     """The number a value was compared with."""
 
     operator: Annotated[Operator, Field(description="The side on which the criterion is met")]
@@ -52,32 +53,23 @@ class ThresholdRef:
     bound: Annotated[Bound, Field(description="Whether the number itself meets the criterion")]
 
 
-if TYPE_CHECKING:
+class _Patterned:
+    """Room for a Finding's pattern, which is no part of any answer."""
 
-    class _Patterned:
-        pattern: Pattern
-
-else:
-
-    class _Patterned:
-        """Room for a Finding's pattern, which is no part of any answer.
-
-        Type checkers are shown another class: they overlook a base's slots when a dataclass adds its own.
-        """
-
-        __slots__ = ("pattern",)
+    __slots__ = ("pattern",)
+    pattern: Pattern
 
 
-# Neither frozen nor a pydantic model: an answer holds about a hundred Findings, and a frozen dataclass costs five
-# times as much to make, a pydantic model eight times (measured). Nobody writes to one; many are shared by all answers.
-@dataclass(slots=True)
-class Finding(_Patterned):
+# Neither frozen nor a pydantic model: an answer holds about a hundred and fifty Findings. Nobody writes to one that was
+# handed on; many are shared by all answers. They hold no cycles, so the garbage collector need not look at them.
+@documented
+class Finding(_Patterned, msgspec.Struct, gc=False):
     """One criterion and why it is met, not met or unknown."""
 
     id: Annotated[str, Field(description="Stable name of the criterion")]
     label: Annotated[str, Field(description="The criterion in words")]
     status: Annotated[Truth, Field(description="met, not_met or unknown (inputs are missing)")]
-    used: Annotated[Mapping[str, Used], Field(description="The inputs that were used, by name")] = field(
+    used: Annotated[Mapping[str, Used], Field(description="The inputs that were used, by name")] = msgspec.field(
         default_factory=dict
     )
     threshold: Annotated[ThresholdRef | None, Field(description="The number compared with, if any")] = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
 
+import msgspec
 from pydantic import Field
 
 from app.clinical.evidence import MET, NOT_MET, UNKNOWN, Truth
@@ -13,6 +13,7 @@ from app.clinical.facts import Facts
 from app.clinical.hscore_items import BandedItem, Cytopenia, HScoreItem, Organomegaly, StatedItem
 from app.clinical.presentation import Hemophagocytic, Presentation
 from app.clinical.rulebook import LoadedRuleSet, Rulebook, RulebookError
+from app.clinical.struct import documented
 
 RULE_SET: Final = "hscore-2014"
 NOTHING: Final = Hemophagocytic()
@@ -20,8 +21,8 @@ NOTHING: Final = Hemophagocytic()
 NOBODY: Final = Facts.of(Presentation(age_years=1), {})
 
 
-@dataclass(slots=True)
-class HScoreResult:
+@documented
+class HScoreResult(msgspec.Struct, gc=False):
     """The score that is certain, the score that is possible, and the printed probabilities around them."""
 
     minimum: Annotated[int, Field(description="Score if every missing item gives its fewest points")]

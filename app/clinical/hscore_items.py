@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Final
 
+import msgspec
 from pydantic import Field
 
 from app.clinical.arithmetic import exact
@@ -14,19 +14,20 @@ from app.clinical.evidence import Used
 from app.clinical.facts import Facts
 from app.clinical.rulebook import LoadedRuleSet, RulebookError
 from app.clinical.rulebook.model import Band, Table
+from app.clinical.struct import documented
 
 _LINEAGES: Final = ("hemoglobin", "wbc", "platelets")
 
 
-@dataclass(slots=True)
-class HScoreItem:
+@documented
+class HScoreItem(msgspec.Struct, gc=False):
     """One item of the score."""
 
     id: Annotated[str, Field(description="Stable name of the item")]
     label: Annotated[str, Field(description="The item in words")]
     minimum: Annotated[int, Field(description="Fewest points it can give")]
     maximum: Annotated[int, Field(description="Most points it can give")]
-    used: Annotated[Mapping[str, Used], Field(description="The inputs that were used, by name")] = field(
+    used: Annotated[Mapping[str, Used], Field(description="The inputs that were used, by name")] = msgspec.field(
         default_factory=dict
     )
     missing: Annotated[tuple[str, ...], Field(description="The inputs that would settle its points")] = ()

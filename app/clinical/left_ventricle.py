@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
+import msgspec
 from pydantic import Field
 
 from app.clinical.arithmetic import exact, significant
@@ -14,6 +15,7 @@ from app.clinical.facts import Facts
 from app.clinical.presentation import Echocardiogram
 from app.clinical.refusal import InputError, RefusedInputError
 from app.clinical.rulebook import Rulebook
+from app.clinical.struct import documented
 from app.clinical.warning import Caution
 
 BOUNDARY: Final = "boundary_unspecified_in_paper"
@@ -22,8 +24,8 @@ _FLAGGED: Final[tuple[Flag, ...]] = (BOUNDARY,)
 _STRAIN_POINTER: Final = "/echocardiogram/ap4_strain_percent"
 
 
-@dataclass(slots=True)
-class LeftVentricleAnswer:
+@documented
+class LeftVentricleAnswer(msgspec.Struct, gc=False):
     """The left ventricle. Strain is reported, never labelled."""
 
     reduced: Annotated[Finding, Field(description="Reduced ejection fraction, or ventricular dysfunction as stated")]

@@ -5,9 +5,9 @@ Neither was validated in MIS-C; every answer says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
+import msgspec
 from pydantic import Field
 
 from app.clinical.criteria import Criteria
@@ -15,13 +15,14 @@ from app.clinical.evidence import Combination, Criterion, Finding
 from app.clinical.facts import Facts
 from app.clinical.hscore import HScore, HScoreResult
 from app.clinical.rulebook import Rulebook
+from app.clinical.struct import documented
 
 RULE_SET: Final = "ravelli-mas-2016"
 _ID: Final = "ravelli_2016"
 
 
-@dataclass(slots=True)
-class MacrophageActivationResult:
+@documented
+class MacrophageActivationResult(msgspec.Struct, gc=False):
     """Two views of macrophage activation; neither is a diagnosis."""
 
     ravelli_2016: Annotated[Finding, Field(description="EULAR/ACR/PRINTO 2016 classification criteria")]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, NamedTuple
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.clinical.analyte import Analyte
 from app.clinical.arithmetic import exact, plain
 from app.clinical.plausibility import GOOD, NO_CAUTIONS, Judgement, amount
 from app.clinical.refusal import InputError, RefusedInputError
+from app.clinical.struct import documented
 from app.clinical.units import Unit
 from app.clinical.warning import Caution
 
@@ -46,8 +47,8 @@ class LabMeasurement(BaseModel):
     )
 
 
-@dataclass(slots=True)
-class Conversion:
+@documented
+class Conversion(msgspec.Struct, gc=False):
     """How a result was brought to the unit in which rules compare it.
 
     Treat it as frozen; it is a plain dataclass because it is made for most results of most requests.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 from pydantic import Field
 
+from app.clinical.struct import documented
 
-# No pydantic model: an answer holds several, and a dataclass is made and written several times as fast.
-@dataclass(frozen=True, slots=True)
-class Caution:
+
+# No pydantic model: an answer holds several, and a struct is made and written several times as fast.
+@documented
+class Caution(msgspec.Struct, frozen=True, gc=False):
     """One warning. `code` is stable; `message` is public text and may change its words."""
 
     code: Annotated[str, Field(description="Stable snake_case name")]

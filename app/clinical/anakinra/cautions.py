@@ -18,9 +18,9 @@ def cautions_of(amounts: Iterable[Amount], protocol: Protocol, standing: Standin
     if any(not a.rounded_per_dose for a in given):
         found.append(_ROUNDS_TO_NOTHING)
     if any(protocol.notable_rounding.is_met(abs(a.rounding_percent)) for a in given):
-        found.append(_notable_rounding(protocol))
+        found.append(standing.notable_rounding)
     if any(_rounds_above_ceiling(a, protocol) for a in given):
-        found.append(_rounded_above_ceiling(protocol))
+        found.append(standing.rounded_above_ceiling)
     return tuple(found)
 
 
@@ -29,24 +29,9 @@ def _rounds_above_ceiling(amount: Amount, protocol: Protocol) -> bool:
     return amount.effective <= protocol.ceiling < given
 
 
-def _rounded_above_ceiling(protocol: Protocol) -> Caution:
-    limit, step = said(protocol.ceiling), said(protocol.rounding_step)
-    text = (
-        f"Rounded to {step} mg, a dose comes out above the ceiling of {limit} mg/kg/day: see rounding_percent, and"
-        " round down where that matters."
-    )
-    return Caution(code="rounded_above_ceiling", message=text)
-
-
 _ROUNDS_TO_NOTHING: Final = Caution(
     code="dose_rounds_to_zero", message="A dose is so small that it rounds to 0 mg: a pharmacist must say what to give."
 )
-
-
-def _notable_rounding(protocol: Protocol) -> Caution:
-    limit, step = said(protocol.notable_rounding.value), said(protocol.rounding_step)
-    text = f"Rounding to the nearest {step} mg changes a dose by more than {limit} %: see rounding_percent."
-    return Caution(code="dose_rounding", message=text)
 
 
 def of_effective(first: Amount) -> Caution:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
+import msgspec
 from pydantic import Field
 
 from app.clinical.anakinra.protocol import Amount, BandName, Protocol
 from app.clinical.arithmetic import said, shown
 from app.clinical.rulebook import Provenance, Rulebook
+from app.clinical.struct import documented
 from app.clinical.warning import Caution
 
 # How a shown number is written: as short as it is, and never with an exponent (four decimals at most, below a million).
@@ -19,8 +20,8 @@ Place = Literal["low", "high", "midpoint", "target", "current", "highest", "next
 
 
 # No pydantic model: an answer holds several, and a model costs several times as much to make. Nobody writes to one.
-@dataclass(slots=True)
-class DoseOption:
+@documented
+class DoseOption(msgspec.Struct, gc=False):
     """One dose. `daily_mg` and `per_dose_mg` are what is given after the cap and before rounding."""
 
     at: Annotated[Place, Field(description="Which dose this is: an end or the middle of a band, the target ...")]
@@ -47,13 +48,14 @@ class DoseOption:
 
 
 def option(amount: Amount, protocol: Protocol, at: Place, band: BandName | None = None) -> DoseOption:
-    """Show a dose."""
+    """Show a dose; without a cap the day's dose and what it comes to are what was asked for."""
+    asked, daily = shown(amount.mg_kg_day), shown(amount.daily)
     return DoseOption(
         at,
         band,
-        shown(amount.mg_kg_day),
-        shown(amount.daily),
-        shown(amount.nominal_daily),
+        asked,
+        daily,
+        shown(amount.nominal_daily) if amount.capped else daily,
         protocol.doses_per_day,
         protocol.interval_hours,
         shown(amount.per_dose),
@@ -61,7 +63,7 @@ def option(amount: Amount, protocol: Protocol, at: Place, band: BandName | None 
         shown(amount.rounding_percent),
         shown(amount.volume),
         shown(amount.volume_to_draw),
-        shown(amount.effective),
+        shown(amount.effective) if amount.capped else asked,
         amount.capped,
     )
 
@@ -107,6 +109,8 @@ class Standing:
         self.off_label = Caution(code="off_label", message=label.text("off_label"))
         self.evidence = Caution(code="evidence_limited", message=protocol.evidence)
         self.capped = Caution(code="dose_capped", message=protocol.cap_text)
+        self.notable_rounding = _notable_rounding(protocol)
+        self.rounded_above_ceiling = _rounded_above_ceiling(protocol)
         self.brief = (self.off_label, self.evidence)
         self.full = (
             *self.brief,
@@ -115,3 +119,18 @@ class Standing:
             Caution(code="other_regimens", message=nih.text("other_regimens")),
             Caution(code="evidence_against", message=nih.text("counter_evidence")),
         )
+
+
+def _notable_rounding(protocol: Protocol) -> Caution:
+    limit, step = said(protocol.notable_rounding.value), said(protocol.rounding_step)
+    text = f"Rounding to the nearest {step} mg changes a dose by more than {limit} %: see rounding_percent."
+    return Caution(code="dose_rounding", message=text)
+
+
+def _rounded_above_ceiling(protocol: Protocol) -> Caution:
+    limit, step = said(protocol.ceiling), said(protocol.rounding_step)
+    text = (
+        f"Rounded to {step} mg, a dose comes out above the ceiling of {limit} mg/kg/day: see rounding_percent, and"
+        " round down where that matters."
+    )
+    return Caution(code="rounded_above_ceiling", message=text)

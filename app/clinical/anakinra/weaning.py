@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, NamedTuple
 
+import msgspec
 from pydantic import Field
 
 from app.clinical.anakinra.cautions import above_ceiling, cautions_of, of_effective, uneven
@@ -19,6 +19,7 @@ from app.clinical.anakinra.timing import Timing, discharge_conflict, timing_of
 from app.clinical.arithmetic import exact, said, shown
 from app.clinical.patient import Answer, Patient, PatientCheck, strict
 from app.clinical.rulebook import Provenance, Rulebook
+from app.clinical.struct import documented
 from app.clinical.warning import Caution
 
 
@@ -55,8 +56,8 @@ class WeanRequest(Patient):
 
 
 # No pydantic model: a plan holds several, and a model costs several times as much to make. Nobody writes to one.
-@dataclass(slots=True)
-class WeanStep:
+@documented
+class WeanStep(msgspec.Struct, gc=False):
     """One dose of the schedule and when it holds. Hours count from the start; step 0 is the current dose."""
 
     step: Annotated[int, Field(description="0 is the current dose, the last one is 0 mg")]

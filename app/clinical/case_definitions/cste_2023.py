@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -17,14 +16,15 @@ from app.clinical.evidence import MET, NOT_MET, UNKNOWN, Combination, Finding, T
 from app.clinical.facts import Facts
 from app.clinical.presentation import Presentation
 from app.clinical.rulebook import LoadedRuleSet, Rulebook
+from app.clinical.struct import documented
 from app.clinical.warning import Caution
 
 RULE_SET: Final = "cste-cdc-2023"
 _ID: Final = "cste_2023"
 
 
-@dataclass(slots=True)
-class CsteFinding(Finding):
+@documented
+class CsteFinding(Finding, gc=False):
     """The Finding "is a case" with the class of the case; its `missing` names what would decide the class."""
 
     case_class: Annotated[

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.clinical.ctcae.grades import Grade
 from app.clinical.rulebook import Provenance
 from app.clinical.rulebook.ctcae_terms import FactRule
+from app.clinical.struct import documented
 from app.clinical.warning import Caution
 
 Number = float | None
@@ -89,8 +90,8 @@ def _field(fact: FactRule) -> tuple[Any, Any]:
     return kind | None, Field(default=None, description=text, ge=low, le=high)
 
 
-@dataclass(slots=True)
-class GradeConversion:
+@documented
+class GradeConversion(msgspec.Struct, gc=False):
     """In which unit a value was graded, and what it is in the analyte's canonical unit."""
 
     from_value: Annotated[float, Field(description="The value as sent")]
@@ -102,8 +103,8 @@ class GradeConversion:
     text: Annotated[str, Field(description="The same in words")]
 
 
-@dataclass(slots=True)
-class GradeAnswer:
+@documented
+class GradeAnswer(msgspec.Struct, gc=False):
     """The grade of one term, or what remains possible and what is missing."""
 
     term: Annotated[str, Field(description="Slug of the term")]
@@ -137,8 +138,8 @@ class GradeAnswer:
     rules: Annotated[Provenance, Field(description="The rule set, its sources, and further rule sets that took part")]
 
 
-@dataclass(slots=True)
-class AnalyteAnswer:
+@documented
+class AnalyteAnswer(msgspec.Struct, gc=False):
     """Every term of one analyte, both directions; they are graded apart and never merged."""
 
     analyte: Annotated[str, Field(description="Our name of the analyte")]
