@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from app.clinical.refusal import InputError
+from app.cohorts.intake.schema import Node, branches
 
 _LISTED_NAMES: Final = 60
 _TOO_MANY: Final = 10_000
@@ -65,8 +66,6 @@ _OF_THE_RIGHT_TYPE: Final = frozenset({"out_of_range", "text_length", "text_patt
 _NO_NUMBERS: Final = {"string": ("text",), "null": ("null",), "boolean": ("true", "false")}
 _LENGTH: Final = frozenset({"string_too_short", "string_too_long", "too_short", "too_long"})
 
-Node = Mapping[str, Any]
-
 
 class _Place(NamedTuple):
     """Where an error lies: its pointer, its field's name, and the schemas that hold there and around it."""
@@ -88,10 +87,10 @@ def of_body(exc: ValidationError, adapter: TypeAdapter[Any], sent: object) -> li
     root = _schema(adapter)
     found = exc.errors(include_url=False, include_input=False)
     told = {(e.pointer, e.code): e for e in (_error(error, _place(error, sent, root)) for error in found)}
-    return _without_other_branches(told.values())
+    return _without_otherbranches(told.values())
 
 
-def _without_other_branches(errors: Iterable[InputError]) -> list[InputError]:
+def _without_otherbranches(errors: Iterable[InputError]) -> list[InputError]:
     """Leave out what a union's other branches say of a value that is of one branch's type, and wrong within it."""
     told = list(errors)
     judged = {error.pointer for error in told if error.code in _OF_THE_RIGHT_TYPE}
@@ -221,7 +220,7 @@ def _place(error: ErrorDetails, sent: object, root: Node) -> _Place:
     """Walk an error's path through body and schema at once, leaving out the steps that only name a union's branch."""
     pointer, name = "", ""
     around: list[Node] = []
-    here = list(_branches(root, root))
+    here = list(branches(root, root))
     for index, key in enumerate(error["loc"]):
         last = index == len(error["loc"]) - 1
         if not (_leads(sent, key) or (last and error["type"] == "missing")):
@@ -244,16 +243,7 @@ def _below(node: Node, key: str | int, root: Node) -> Iterator[Node]:
     if inner is None and isinstance(key, str):
         inner = node.get("additionalProperties")
     if isinstance(inner, dict):
-        yield from _branches(inner, root)
-
-
-def _branches(node: Node, root: Node) -> Iterator[Node]:
-    """Yield a schema with its references followed and its alternatives laid side by side."""
-    yield node
-    if "$ref" in node:
-        yield from _branches(root["$defs"][node["$ref"].rsplit("/", 1)[1]], root)
-    for inner in (*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())):
-        yield from _branches(inner, root)
+        yield from branches(inner, root)
 
 
 @lru_cache(maxsize=256)

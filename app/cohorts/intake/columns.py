@@ -7,19 +7,18 @@ whole list or object; its cells are JSON.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from app.cohorts.intake.rows import stream_refused
+from app.cohorts.intake.schema import Node, branches
 
 IDENTIFIER: Final = "patient_id"
 TREATMENT: Final = "treatment"
 MOST_COLUMNS: Final = 5_000
 _MOST_ITEMS: Final = 1_000
 _SUGGESTED: Final = 3
-
-Node = Mapping[str, Any]
 
 
 class Column(NamedTuple):
@@ -76,7 +75,7 @@ class Layout:
 
     def _column(self, name: str) -> Column | None:
         steps: list[str | int] = []
-        here = list(_branches(self._root, self._root))
+        here = list(branches(self._root, self._root))
         for part in name.split("."):
             step: str | int = part
             below = [inner for node in here for inner in _below(node, part, self._root)]
@@ -131,7 +130,7 @@ def _below(node: Node, name: str, root: Node) -> Iterator[Node]:
     if inner is None:
         inner = _free_member(node, name, root)
     if isinstance(inner, dict):
-        yield from _branches(inner, root)
+        yield from branches(inner, root)
 
 
 def _free_member(node: Node, name: str, root: Node) -> Node | None:
@@ -139,27 +138,18 @@ def _free_member(node: Node, name: str, root: Node) -> Node | None:
     inner = node.get("additionalProperties")
     if not isinstance(inner, dict):
         return None
-    names = [value for branch in _branches(node.get("propertyNames", {}), root) for value in branch.get("enum", ())]
+    names = [value for branch in branches(node.get("propertyNames", {}), root) for value in branch.get("enum", ())]
     return inner if not names or name in names else None
 
 
 def _items(node: Node, root: Node) -> Iterator[Node]:
     inner = node.get("items")
     if isinstance(inner, dict):
-        yield from _branches(inner, root)
-
-
-def _branches(node: Node, root: Node) -> Iterator[Node]:
-    """Yield a schema with its references followed and its alternatives laid side by side."""
-    yield node
-    if "$ref" in node:
-        yield from _branches(root["$defs"][node["$ref"].rsplit("/", 1)[1]], root)
-    for inner in (*node.get("anyOf", ()), *node.get("oneOf", ()), *node.get("allOf", ())):
-        yield from _branches(inner, root)
+        yield from branches(inner, root)
 
 
 def _names(node: Node, root: Node, before: str) -> Iterator[str]:
-    for branch in _branches(node, root):
+    for branch in branches(node, root):
         for name, inner in branch.get("properties", {}).items():
             yield before + name
             yield from _names(inner, root, f"{before}{name}.")
