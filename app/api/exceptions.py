@@ -5,6 +5,7 @@ The exceptions, from the outside in::
     Exception                     anything unforeseen: 500, logged without its message
     ├── ProblemError              an answer this layer gives itself (4xx, 503)
     ├── RefusedInputError         a clinical function refused an input: 422
+    ├── CallersUnavailableError   it cannot be found out who calls: 503
     ├── StoreError                a stored cohort or the database refused: 404, 409, 412, 422, 503
     ├── IntakeError               what was sent to be taken into a cohort was refused: 400, 409, 422
     ├── RequestValidationError    FastAPI refused a query or path parameter: 422
@@ -18,12 +19,13 @@ from http import HTTPStatus
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.api.kinds import BY_STATUS, VALIDATION, Kind
+from app.api.kinds import BY_STATUS, CALLERS_UNAVAILABLE, VALIDATION, Kind
 from app.api.problems import ProblemError, refused
 from app.api.store_problems import of_import, of_store
 from app.clinical.refusal import InputError, RefusedInputError
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
+from app.security.errors import CallersUnavailableError
 
 
 def problem_of(exc: Exception) -> ProblemError | None:
@@ -32,6 +34,8 @@ def problem_of(exc: Exception) -> ProblemError | None:
         return exc
     if isinstance(exc, StoreError | IntakeError):
         return _of_cohorts(exc)
+    if isinstance(exc, CallersUnavailableError):
+        return ProblemError(CALLERS_UNAVAILABLE, str(exc), headers={"Retry-After": str(exc.retry_after)})
     if isinstance(exc, RefusedInputError):
         return refused(exc.errors)
     if isinstance(exc, RequestValidationError):

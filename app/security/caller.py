@@ -25,7 +25,9 @@ class Caller:
 
 # Without configured callers the service answers this machine alone, and whoever calls may do everything.
 LOCAL: Final = Caller("local", DEFAULT_TENANT, frozenset(SCOPES))
+# Whoever calls from this machine while it cannot be found out whether there are callers: calculators keep nothing.
+UNSURE: Final = Caller("local", DEFAULT_TENANT, frozenset({"calculate"}))
 # Who calls an operation that is for everybody, and who could not be told: may do nothing, owns nothing.
 NOBODY: Final = Caller("nobody", "", frozenset())
 
-__all__ = ["DEFAULT_TENANT", "LOCAL", "NOBODY", "SCOPES", "Caller", "Scope"]
+__all__ = ["DEFAULT_TENANT", "LOCAL", "NOBODY", "SCOPES", "UNSURE", "Caller", "Scope"]

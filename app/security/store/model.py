@@ -1,0 +1,45 @@
+"""What is kept of callers: plain values, no SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.security.caller import Caller, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it is listed; its secret is not kept."""
+
+    id: str
+    name: str
+    tenant: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered backend client. Its public keys are `jwks` (JSON text) or are found at `jwks_url`."""
+
+    id: str
+    name: str
+    tenant: str
+    scopes: frozenset[Scope]
+    jwks: str | None
+    jwks_url: str | None
+    created_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A caller who was proved, until when that may be believed (None: no end of its own), and whether use is noted."""
+
+    caller: Caller
+    until: datetime | None
