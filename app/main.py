@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, cast
 
@@ -236,7 +236,7 @@ def _endpoint(route: Any) -> Any:  # noqa: ANN401  # a route of any kind
     return route.endpoint or getattr(route.original_route, "app", None)
 
 
-def _api_routes(routes: Iterable[Any]) -> Iterator[Any]:
+def _api_routes(routes: Sequence[Any]) -> Iterator[Any]:
     """Yield the operations, as they were included."""
     return (route for route in iter_route_contexts(routes) if isinstance(route.original_route, CalculatorRoute))
 
@@ -244,7 +244,8 @@ def _api_routes(routes: Iterable[Any]) -> Iterator[Any]:
 def _refuse_unguarded(found: Iterable[Any]) -> None:
     """Refuse a route that would answer whoever is known, whatever they may do: only our own kind checks scopes."""
     for route in found:
-        if not isinstance(route.original_route, CalculatorRoute) and not is_public(_endpoint(route)):
+        endpoint = _endpoint(route)
+        if endpoint and not isinstance(route.original_route, CalculatorRoute) and not is_public(endpoint):
             raise TypeError(f"{route.path}: a route is either public or a CalculatorRoute, which checks the scope")
 
 

@@ -32,10 +32,8 @@ def problem_of(exc: Exception) -> ProblemError | None:
     """Return the problem an exception stands for, or None for a fault of our own."""
     if isinstance(exc, ProblemError):
         return exc
-    if isinstance(exc, StoreError | IntakeError):
-        return _of_cohorts(exc)
-    if isinstance(exc, CallersUnavailableError):
-        return ProblemError(CALLERS_UNAVAILABLE, str(exc), headers={"Retry-After": str(exc.retry_after)})
+    if isinstance(exc, StoreError | IntakeError | CallersUnavailableError):
+        return _of_rooms(exc)
     if isinstance(exc, RefusedInputError):
         return refused(exc.errors)
     if isinstance(exc, RequestValidationError):
@@ -60,7 +58,9 @@ def _of_parameters(exc: RequestValidationError) -> ProblemError:
     return refused(errors, location=location)
 
 
-def _of_cohorts(exc: StoreError | IntakeError) -> ProblemError:
+def _of_rooms(exc: StoreError | IntakeError | CallersUnavailableError) -> ProblemError:
+    if isinstance(exc, CallersUnavailableError):
+        return ProblemError(CALLERS_UNAVAILABLE, str(exc), headers={"Retry-After": str(exc.retry_after)})
     return of_store(exc) if isinstance(exc, StoreError) else of_import(exc)
 
 

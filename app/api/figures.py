@@ -101,7 +101,7 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         response_class=Response,
         responses=_SVG,
     )
-    async def cohort_figure_svg(
+    async def cohort_figure_svg(  # noqa: PLR0913, PLR0917  # FastAPI passes them by name
         request: Request, cohort_id: CohortId, name: Name, question: Asked, caller: MayRead, known: IfNoneMatch = None
     ) -> Response:
         """Draw a figure from the cohort's tallies, for screen and print; title and content in words are inside.

@@ -1,4 +1,4 @@
-"""The one layer around the application: ids, traces, callers, limits, CORS, security headers, problems, metrics, access log.
+"""The one layer around the application: ids, traces, callers, limits, CORS, headers, problems, metrics, access log.
 
 One layer instead of six, because each costs every request. A plain calculator is answered from here directly, by the
 index of lean operations; everything else goes through FastAPI.

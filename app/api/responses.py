@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.api.kinds import CALLERS_UNAVAILABLE, CONFLICT, DATABASE_UNAVAILABLE, IN_PROGRESS, READ_ONLY, STALE, UNCONDITIONAL, Kind
+from app.api.kinds import (
+    CALLERS_UNAVAILABLE,
+    CONFLICT,
+    DATABASE_UNAVAILABLE,
+    IN_PROGRESS,
+    READ_ONLY,
+    STALE,
+    UNCONDITIONAL,
+    Kind,
+)
 from app.api.openapi import REF
 from app.api.problems import PROBLEM_JSON
 

@@ -1,4 +1,4 @@
-"""Whose a kept thing is. Every cohort, job and remembered answer belongs to one tenant, and nobody else ever sees it."""
+"""Whose a kept thing is. Every cohort, job and remembered answer belongs to one tenant; nobody else sees it."""
 
 from typing import Final
 

@@ -34,7 +34,9 @@ FRESH_SECONDS: Final = 10.0
 USABLE_SECONDS: Final = 60.0
 # A database that did not answer is let be for so long.
 _QUIET_SECONDS: Final = 2.0
-_PATIENCE_SECONDS: Final = 2.0
+# How long a caller waits to be looked up: less, where there is a yes of a minute ago to fall back on.
+_PATIENCE_SECONDS: Final = 5.0
+_SHORT_PATIENCE_SECONDS: Final = 1.0
 _MOST_KNOWN: Final = 10_000
 _MOST_ASKED: Final = 200
 _LONGEST: Final = 8_000
@@ -95,8 +97,9 @@ class Authenticator:
         known = self._known.get(digest)
         if known is not None and self._clock() < known.fresh_until:
             return known.caller
+        patience = _PATIENCE_SECONDS if known is None else _SHORT_PATIENCE_SECONDS
         try:
-            return (await self._answer(digest, credential)).caller
+            return (await self._answer(digest, credential, patience)).caller
         except UnknownCallerError:
             self._known.pop(digest, None)
             raise
@@ -114,12 +117,12 @@ class Authenticator:
         """Forget everybody."""
         self._known.clear()
 
-    async def _answer(self, digest: bytes, credential: bytes) -> _Known:
+    async def _answer(self, digest: bytes, credential: bytes, patience: float) -> _Known:
         """Look a credential up; all who ask for the same one at once share one answer."""
         asked = asyncio.wrap_future(self._ask(digest, credential))
         # Nobody may be left to hear how it ended.
         asked.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        done, _ = await asyncio.wait((asked,), timeout=_PATIENCE_SECONDS)
+        done, _ = await asyncio.wait((asked,), timeout=patience)
         if not done:
             raise DatabaseUnavailableError("busy")
         return asked.result()

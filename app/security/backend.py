@@ -18,7 +18,7 @@ from app.security.errors import UnknownCallerError
 from app.security.jwks import Jwk, KeySet, keys_of
 from app.security.keys import hash_of, new_token
 from app.security.store.callers import CallerStore
-from app.security.store.model import Client
+from app.security.store.model import Client, NewToken
 from app.security.tokens import Claims, Rules, proved, unproved
 
 _ASSERTION_SECONDS: Final = 300
@@ -30,7 +30,9 @@ _MOST_KEY_SETS: Final = 1_000
 class Backend:
     """Gives tokens to clients. Blocks: use a worker thread."""
 
-    def __init__(self, store: Callable[[], CallerStore], clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, store: Callable[[], CallerStore], clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._store = store
         self._clock = clock
         self._lock = Lock()
@@ -47,24 +49,28 @@ class Backend:
         # As long as the assertion could be sent again.
         jti_until = datetime.fromtimestamp(int(claims["exp"]), UTC) + timedelta(seconds=2 * _LEEWAY_SECONDS)
         jti, until = sha256(claims["jti"].encode()).digest(), now + timedelta(seconds=LIFETIME_SECONDS)
-        if not self._store().grant(client, jti, jti_until, hash_of(token.encode()), scopes, until):
+        grant = NewToken(hash_of(token.encode()), scopes, until, jti, jti_until)
+        if not self._store().grant(client, grant):
             raise _unknown()
         return Granted(token, scopes)
 
     def _proved(self, assertion: bytes, audience: str) -> tuple[Client, Claims]:
         try:
             header, claims = unproved(assertion)
-            client_id = claims.get("iss")
-            if not isinstance(client_id, str) or claims.get("sub") != client_id:
-                raise UnknownCallerError("iss")
-            client = self._store().client(client_id)
-            if client is None:
-                raise UnknownCallerError("client")
+            client = self._client(claims)
             claims = proved(assertion, header, _rules(client, audience), lambda kid: self._key(client, kid))
             _check(claims, self._clock())
         except UnknownCallerError:
             raise _unknown() from None
         return client, claims
+
+    def _client(self, claims: Claims) -> Client:
+        client_id = claims.get("iss")
+        is_named = isinstance(client_id, str) and claims.get("sub") == client_id
+        client = self._store().client(str(client_id)) if is_named else None
+        if client is None:
+            raise UnknownCallerError("client")
+        return client
 
     def _key(self, client: Client, kid: str) -> Jwk | None:
         if client.jwks_url is None:

@@ -69,7 +69,7 @@ class KeySet:
             self._tried_at = now
             try:
                 self._keys = keys_of(self._fetch(self.url))
-            except (OSError, http.client.HTTPException, ValueError):
+            except (OSError, http.client.HTTPException, ValueError, RecursionError):
                 return
             self._fetched_at = self._clock()
 
@@ -78,7 +78,7 @@ def keys_of(text: bytes) -> dict[str, Jwk]:
     """Return the signing keys of a JWKS by their ids. Raises ValueError; what is no public signing key is left out."""
     document = json.loads(text)
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        raise ValueError("not a JWKS")
+        raise ValueError("not a JWKS")  # noqa: TRY004  # as for any other document that is none
     found: dict[str, Jwk] = {}
     for key in document["keys"][:_MOST_KEYS]:
         if isinstance(key, dict) and isinstance(kid := key.get("kid"), str) and _may_sign(key):

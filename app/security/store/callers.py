@@ -18,7 +18,7 @@ from app.database.tables import ACCESS_TOKENS, API_KEY_SECRETS, API_KEYS, CLIENT
 from app.security.caller import Caller, Scope
 from app.security.errors import CallerCommandError, UnknownCallerError
 from app.security.keys import NewKey
-from app.security.store.model import ApiKey, Client, Verified
+from app.security.store.model import ApiKey, Client, NewToken, Verified
 
 # How coarse the last use is: who uses a key all the time writes so often.
 _USE_NOTED: Final = timedelta(hours=1)
@@ -169,22 +169,20 @@ class CallerStore:
             connection.execute(sa.update(CLIENTS).where(CLIENTS.c.id == client_id).values(revoked_at=self._clock()))
         return _client(row)
 
-    def grant(
-        self, client: Client, jti: bytes, jti_until: datetime, hashed: bytes, scopes: frozenset[Scope], until: datetime
-    ) -> bool:
+    def grant(self, client: Client, new: NewToken) -> bool:
         """Keep an access token for an assertion that was never seen before; False for one that was.
 
         Two replicas that are shown the same assertion at once: the database lets one of them.
         """
         now = self._clock()
-        seen = {"client_id": client.id, "jti": jti, "expires_at": jti_until}
-        token = {"hash": hashed, "client_id": client.id, "created_at": now, "expires_at": until}
+        seen = {"client_id": client.id, "jti": new.jti, "expires_at": new.jti_until}
+        token = {"hash": new.hash, "client_id": client.id, "created_at": now, "expires_at": new.expires_at}
         with self._write() as connection:
             for table in (CLIENT_ASSERTIONS, ACCESS_TOKENS):
                 connection.execute(sa.delete(table).where(table.c.expires_at <= now))
             if connection.execute(_unless_there(connection, seen)).rowcount != 1:
                 return False
-            connection.execute(sa.insert(ACCESS_TOKENS).values(token | {"scopes": " ".join(sorted(scopes))}))
+            connection.execute(sa.insert(ACCESS_TOKENS).values(token | {"scopes": " ".join(sorted(new.scopes))}))
         self._note(CLIENTS, client.id, client.last_used_at, now)
         return True
 

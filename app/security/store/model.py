@@ -38,8 +38,19 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class NewToken:
+    """An access token to be kept, and the `jti` of the assertion that it is given for, which is not taken again."""
+
+    hash: bytes
+    scopes: frozenset[Scope]
+    expires_at: datetime
+    jti: bytes
+    jti_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
-    """A caller who was proved, until when that may be believed (None: no end of its own), and whether use is noted."""
+    """A caller who was proved, and until when that may be believed (None: no end of its own)."""
 
     caller: Caller
     until: datetime | None
