@@ -1,4 +1,4 @@
-"""May the service listen at an address? Of its own machine always; elsewhere only behind keys, without default secrets."""
+"""May the service listen at an address? Of its own machine always; elsewhere behind keys, without default secrets."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class JobWriter(Reader):
         """
         kept = {
             "tenant": self.tenant,
-            "id": job_id or secrets.token_hex(8),
+            "id": job_id or secrets.token_hex(16),
             "kind": kind,
             "cohort_id": cohort_id,
             "state": "queued",
