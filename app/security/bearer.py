@@ -67,7 +67,7 @@ def _tenant(issuer: Issuer, claims: Claims) -> str:
 
 def _scopes(issuer: Issuer, claims: Claims) -> frozenset[Scope]:
     """Return what the token asks for of what the server lets this issuer's callers do."""
-    if issuer.scope_claim is None:
+    if not issuer.scope_claim:
         return frozenset(issuer.scopes)
     said = words_of(claims.get(issuer.scope_claim))
     named: dict[str, Scope] = {scope: scope for scope in SCOPES} | issuer.scope_names

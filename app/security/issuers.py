@@ -34,7 +34,7 @@ class Issuer(BaseModel):
     jwks_url: str = Field(max_length=2000, description="Where its public keys are")
     algorithms: tuple[Algorithm, ...] = Field(default=ALGORITHMS, min_length=1, description="Signatures that count")
     scopes: tuple[Scope, ...] = Field(min_length=1, description="The most that its callers may do")
-    scope_claim: str | None = Field(default="scope", description="Claim that narrows the scopes; none: all of them")
+    scope_claim: str = Field(default="scope", description="Claim that narrows the scopes; empty: all of them")
     scope_names: dict[str, Scope] = Field(default={}, description="The issuer's words for our scopes")
     tenant: str | None = Field(default=None, description="The tenant of all its callers")
     tenant_claim: str | None = Field(default=None, description="Claim that names the tenant, by `tenants`")
