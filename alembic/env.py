@@ -31,6 +31,27 @@ def _run(connection: sa.Connection) -> None:
         context.run_migrations()
 
 
+class _ForeignKeys:
+    """SQLite's foreign keys, which are off while a table is made anew: to drop the old one would empty those below it.
+
+    They can be let go outside a transaction only, and are looked at before it is committed.
+    """
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection if connection.dialect.name == "sqlite" else None
+
+    def let_go(self) -> None:
+        """Switch them off."""
+        driver = None if self._connection is None else self._connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("PRAGMA foreign_keys=OFF")
+
+    def check(self) -> None:
+        """Undo everything if a row has lost what it refers to."""
+        if self._connection is not None and self._connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+            raise RuntimeError("the migration would leave rows without what they refer to; nothing was changed")
+
+
 def _offline() -> None:
     """Print the statements (`alembic upgrade head --sql`)."""
     engine = make_engine(_url())
@@ -42,8 +63,12 @@ def _offline() -> None:
 def _online() -> None:
     engine = make_engine(_url(), pool_size=1, create=True)
     try:
-        with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-            _run(connection)
+        with engine.connect().execution_options(**{WRITES: True}) as connection:
+            keys = _ForeignKeys(connection)
+            keys.let_go()
+            with connection.begin():
+                _run(connection)
+                keys.check()
     finally:
         engine.dispose()
 

@@ -1,4 +1,4 @@
-"""The command line: `defervesce serve`, `migrate`, `tallies rebuild`, `openapi`, `rules check`.
+"""The command line: `defervesce serve`, `migrate`, `keys`, `clients`, `import`, `export`, `tallies`, `rules` ...
 
 The application is named to the server, and looked up here, by its import string: the command line stands beside
 `app.main`, not on it.
@@ -20,10 +20,18 @@ from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
 from app.database.revision import HEAD
 from app.database.schema import MigrationsMissingError, migrate
+from app.database.tenants import DEFAULT_TENANT
+from app.security.caller import NOBODY, Caller
+from app.security.commands import CallerCommands, add_parsers, tenant_of
+from app.security.errors import CallerCommandError, IssuersError
+from app.security.exposure import NO_CALLERS, refusals
+from app.security.issuers import load_issuers
+from app.security.store.presence import has_callers
 from app.settings import Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from app.cohorts.service import CohortService
+    from app.security.store.callers import CallerStore
 
 APPLICATION: Final = "app.main:app"
 FACTORY: Final = "app.main:create_app"
@@ -31,12 +39,24 @@ _REFUSED: Final = 2
 _DIFFERENT: Final = 1
 
 
+_PUBLIC_ERRORS: Final = (
+    SettingsError,
+    IssuersError,
+    RulebookError,
+    StoreError,
+    MigrationsMissingError,
+    IntakeError,
+    CallerCommandError,
+)
+_LOOK_SECONDS: Final = 5.0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 1 found a difference, 2 refused)."""
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except (SettingsError, RulebookError, StoreError, MigrationsMissingError, IntakeError) as exc:
+    except _PUBLIC_ERRORS as exc:
         print(f"defervesce: {exc}", file=sys.stderr)
         return _REFUSED
     return code
@@ -56,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     migration = commands.add_parser("migrate", help="make the database, or bring it to this release's schema")
     migration.set_defaults(run=_migrate)
 
+    add_parsers(commands, CallerCommands(_callers, sys.stdout, sys.stderr))
+
     bring = commands.add_parser("import", help="create a cohort from a file, or add to one")
     bring.add_argument("file", type=Path, help="patient records as JSON, NDJSON or CSV")
     bring.add_argument("--name", help="name of the new cohort; a JSON file may name itself")
@@ -63,12 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     bring.add_argument("--cohort", metavar="ID", help="add to this cohort instead of creating one")
     bring.add_argument("--format", choices=("json", "ndjson", "csv"), help="by default as the file's name ends")
     bring.add_argument("--skip-errors", action="store_true", help="leave bad rows out instead of refusing all")
+    bring.add_argument("--tenant", default=DEFAULT_TENANT, help=f"whose cohort it is; {DEFAULT_TENANT} by default")
     bring.set_defaults(run=_import)
 
     give = commands.add_parser("export", help="write a cohort's records; they go back in unchanged")
     give.add_argument("cohort", metavar="ID", help="the cohort's id")
     give.add_argument("--format", choices=("ndjson", "csv"), default="ndjson", help="ndjson by default")
     give.add_argument("--output", type=Path, help="file to write; standard output by default")
+    give.add_argument("--tenant", default=DEFAULT_TENANT, help=f"whose cohort it is; {DEFAULT_TENANT} by default")
     give.set_defaults(run=_export)
 
     tallies = commands.add_parser("tallies", help="look after kept counts").add_subparsers(
@@ -77,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     rebuild = tallies.add_parser(
         "rebuild", help="count the tallies anew from the patients, and say whether they differed"
     )
-    rebuild.add_argument("--cohort", metavar="ID", help="one cohort; all by default")
+    rebuild.add_argument("--cohort", metavar="ID", help="one cohort; all, of every tenant, by default")
+    rebuild.add_argument("--tenant", default=DEFAULT_TENANT, help=f"whose cohort it is; {DEFAULT_TENANT} by default")
     rebuild.set_defaults(run=_rebuild_tallies)
 
     openapi = commands.add_parser("openapi", help="write the OpenAPI document as YAML")
@@ -108,6 +133,8 @@ def _serve(options: argparse.Namespace) -> int:
     if options.migrate and (refusal := _migrate_apart()):
         return refusal
     host, port = options.host or settings.host, options.port or settings.port
+    if not _may_listen(settings, host):
+        return _REFUSED
     workers = options.workers or settings.workers
     if workers > 1:
         _load(FACTORY)(settings)
@@ -124,6 +151,36 @@ def _serve(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=10,
     )
     return 0
+
+
+def _may_listen(settings: Settings, host: str) -> bool:
+    """Say why not, if the service may not listen at an address; and say when nobody but this machine is answered."""
+    url = settings.database_url.get_secret_value()
+    demands = settings.auth == "required" or bool(load_issuers(settings.issuers))
+    found = has_callers(url, _LOOK_SECONDS)
+    reasons = refusals(host, demands_callers=demands, has_callers=found, database_url=url)
+    for reason in reasons:
+        print(f"defervesce: {reason}", file=sys.stderr)
+    if not reasons and not demands and found is False:
+        print(f"defervesce: {NO_CALLERS}", file=sys.stderr)
+    elif not reasons and demands and not settings.issuers and found is False:
+        print("defervesce: nobody can call yet; `defervesce keys create` makes a key", file=sys.stderr)
+    return not reasons
+
+
+@contextmanager
+def _callers() -> Iterator[CallerStore]:
+    """Open the keys and clients of the settings' database."""
+    from app.security.store.callers import CallerStore  # noqa: PLC0415  # it loads SQLAlchemy
+
+    settings = load_settings()
+    if ":memory:" in (url := settings.database_url.get_secret_value()) or url.endswith("//"):
+        raise SettingsError("DEFERVESCE_DATABASE_URL names a database in memory, which would forget the key at once")
+    database = database_of(settings)
+    try:
+        yield CallerStore(database.engine)
+    finally:
+        database.dispose()
 
 
 def _migrate_apart() -> int:
@@ -143,14 +200,14 @@ def _migrate(_: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _cohorts() -> Iterator[CohortService]:
-    """Open the cohorts of the settings' database."""
+def _cohorts(tenant: str = NOBODY.tenant) -> Iterator[CohortService]:
+    """Open a tenant's cohorts in the settings' database; of nobody those that are built in."""
     from app.api.cohort_service import Cohorts  # noqa: PLC0415  # the other commands need none
 
     settings = load_settings()
     database = database_of(settings)
     try:
-        yield Cohorts(load_rulebook(settings.rules_dir), database).service
+        yield Cohorts(load_rulebook(settings.rules_dir), database).of(Caller("command line", tenant, frozenset()))
     finally:
         database.dispose()
 
@@ -161,7 +218,7 @@ def _import(options: argparse.Namespace) -> int:
     wanted = Wanted(
         options.file, options.name, options.description, options.cohort, options.format, skip=options.skip_errors
     )
-    with _cohorts() as service:
+    with _cohorts(tenant_of(options.tenant)) as service:
         import_file(service, wanted, sys.stdout, sys.stderr)
     return 0
 
@@ -169,7 +226,7 @@ def _import(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from app.cohorts.commands import export_cohort  # noqa: PLC0415  # as above
 
-    with _cohorts() as service, ExitStack() as files:
+    with _cohorts(tenant_of(options.tenant)) as service, ExitStack() as files:
         output = files.enter_context(options.output.open("wb")) if options.output else sys.stdout.buffer
         export_cohort(service, options.cohort, options.format, output)
     return 0
@@ -178,7 +235,7 @@ def _export(options: argparse.Namespace) -> int:
 def _rebuild_tallies(options: argparse.Namespace) -> int:
     database = database_of(load_settings())
     try:
-        for cohort, differed in database.store.rebuild(options.cohort):
+        for cohort, differed in database.store.of(options.tenant).rebuild(options.cohort):
             print(f"{cohort.id}: {cohort.n} patients, tallies {'differed and were mended' if differed else 'agree'}")
     finally:
         database.dispose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, cast
 
@@ -15,6 +15,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from app import __version__
@@ -34,28 +35,38 @@ from app.api import (
     statistics,
     survival,
     table_audit,
+    token,
     treatment,
 )
 from app.api.about import DESCRIPTION, TAGS
+from app.api.callers import is_public
 from app.api.cohort_service import Cohorts
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse
 from app.api.exceptions import problem_of
+from app.api.gate import Gate
 from app.api.kinds import METHOD_NOT_ALLOWED, TOO_LARGE
-from app.api.logs import LineWriter, silence_access_log
+from app.api.logs import LineWriter, record, silence_access_log
 from app.api.middleware import Edge
 from app.api.observability import AccessLog, Metrics
 from app.api.openapi import complete
+from app.api.openapi_security import secured
 from app.api.pages import add_pages
+from app.api.paths import Paths
 from app.api.problems import ProblemError, internal, reply_to
 from app.api.readiness import Readiness
-from app.api.routes import lean_operation
+from app.api.routes import CalculatorRoute, lean_operation
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
 from app.cohorts.database import CohortDatabase, database_of
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
+from app.security.authenticator import Authenticator
+from app.security.errors import CallersUnavailableError, IssuersError
+from app.security.issuers import load_issuers
+from app.security.presence import Presence
+from app.security.store.presence import has_callers
 from app.settings import Settings, SettingsError, load_settings
 
 _ANSWERED: Final = (
@@ -63,10 +74,13 @@ _ANSWERED: Final = (
     RefusedInputError,
     StoreError,
     IntakeError,
+    CallersUnavailableError,
     RequestValidationError,
     HTTPException,
     Exception,
 )
+# How long a look for callers may take; it is asked anew every two seconds while there are none.
+_LOOK_SECONDS: Final = 2.0
 # The database is opened so long after the start: what is asked first is answered first.
 _WARM_UP_SECONDS: Final = 1.0
 
@@ -94,7 +108,7 @@ def routers(rulebook: Rulebook, database: CohortDatabase) -> Iterable[APIRouter]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the service, or raise SettingsError or RulebookError with a public message."""
+    """Build the service, or raise SettingsError, IssuersError or RulebookError with a public message."""
     settings = settings or load_settings()
     with _no_collection():
         rulebook, database = load_rulebook(settings.rules_dir), database_of(settings)
@@ -120,7 +134,11 @@ def assemble(
     app = Service(settings, database or database_of(settings))
     rule_sets = [health.RuleSetVersion(**loaded.ref.model_dump()) for loaded in rulebook.all()]
     version = health.version_of(__version__, settings.git_sha, rule_sets)
-    for router in (*topics, health.build_router(version, app.metrics, lambda: app.ready, app.readiness)):
+    own = (
+        health.build_router(version, app.metrics, lambda: app.ready, app.readiness),
+        token.build_router(app.authenticator.grant, settings.public_url),
+    )
+    for router in (*topics, *own):
         app.include_router(router)
     add_pages(app, app.openapi)
     return app
@@ -144,6 +162,11 @@ class Service(FastAPI):
         self.settings = settings
         self.database = database
         self.readiness = Readiness(database)
+        issuers = load_issuers(settings.issuers)
+        self.authenticator = Authenticator(database, issuers)
+        url = settings.database_url.get_secret_value()
+        self.presence = Presence(lambda: has_callers(url, _LOOK_SECONDS))
+        self.demands_callers = settings.auth == "required" or bool(issuers)
         self.ready = True
         self.limits = Limits(
             settings.body_bytes,
@@ -163,6 +186,7 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Put the edge around FastAPI's own layers; routes are all known by now."""
         found = list(iter_route_contexts(self.routes))
+        _refuse_unguarded(found)
         templates = {_endpoint(route): route.path for route in found}
         self.methods = methods_of(found, templates)
         index = {
@@ -176,16 +200,23 @@ class Service(FastAPI):
             super().build_middleware_stack(),
             index=index,
             template_of=templates.get,
+            paths=Paths((route.path, _endpoint(route), isinstance(route.original_route, Mount)) for route in found),
+            gate=Gate(self.authenticator, self.callers_exist),
             limits=self.limits,
             cors=Cors(self.settings.cors_origins),
             metrics=self.metrics,
             log=AccessLog(self.writer, level=self.settings.log_level, as_json=as_json),
         )
 
+    async def callers_exist(self, patience: float) -> bool | None:
+        """Say whether anybody needs a credential; None when it cannot be told within the patience in seconds."""
+        return True if self.demands_callers else await self.presence.known(patience)
+
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
         if self._completed is None:
-            self._completed = complete(super().openapi(), TAGS)
+            needs = {route.unique_id: route.original_route.needs for route in _api_routes(self.routes)}
+            self._completed = secured(complete(super().openapi(), TAGS), needs)
         return self._completed
 
 
@@ -205,6 +236,19 @@ def _endpoint(route: Any) -> Any:  # noqa: ANN401  # a route of any kind
     return route.endpoint or getattr(route.original_route, "app", None)
 
 
+def _api_routes(routes: Sequence[Any]) -> Iterator[Any]:
+    """Yield the operations, as they were included."""
+    return (route for route in iter_route_contexts(routes) if isinstance(route.original_route, CalculatorRoute))
+
+
+def _refuse_unguarded(found: Iterable[Any]) -> None:
+    """Refuse a route that would answer whoever is known, whatever they may do: only our own kind checks scopes."""
+    for route in found:
+        endpoint = _endpoint(route)
+        if endpoint and not isinstance(route.original_route, CalculatorRoute) and not is_public(endpoint):
+            raise TypeError(f"{route.path}: a route is either public or a CalculatorRoute, which checks the scope")
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Take over the access log at start, and stop cleanly: not ready any more, every line written."""
@@ -212,19 +256,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     silence_access_log()
     service.ready = True
     stopping = threading.Event()
-    threading.Thread(target=_warm_up, args=(service.database, stopping), name="warm-up", daemon=True).start()
+    threading.Thread(target=_warm_up, args=(service, stopping), name="warm-up", daemon=True).start()
     yield
     service.ready = False
     stopping.set()
     service.readiness.close()
+    service.presence.close()
+    service.authenticator.close()
     await asyncio.to_thread(service.database.dispose)
     service.writer.close()
 
 
-def _warm_up(database: CohortDatabase, stopping: threading.Event) -> None:
-    """Open the database in the background, unless the service stops before."""
+def _warm_up(service: Service, stopping: threading.Event) -> None:
+    """Open the database in the background, unless the service stops before, and say who is answered."""
     if not stopping.wait(_WARM_UP_SECONDS):
-        database.warm_up()
+        service.database.warm_up()
+        if not service.demands_callers and not service.presence.look():
+            service.writer.write(record("warning", "no_callers_configured", answered="this machine alone"))
 
 
 async def _answer(request: Request, exc: Exception) -> Response:
@@ -246,6 +294,6 @@ def __getattr__(name: str) -> FastAPI:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         app = globals()["app"] = create_app()
-    except (SettingsError, RulebookError) as exc:
+    except (SettingsError, IssuersError, RulebookError) as exc:
         raise SystemExit(f"defervesce cannot start:\n{exc}") from None
     return app

@@ -43,6 +43,18 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address that `defervesce serve` listens on")
     port: int = Field(default=8000, ge=1, le=65_535, description="Port that `defervesce serve` listens on")
     workers: int = Field(default=1, ge=1, le=64, description="Processes that `defervesce serve` starts")
+    auth: Literal["auto", "required"] = Field(
+        default="auto",
+        description="Whether every caller needs a key or token: `required`, or `auto` (as soon as there is a key, a "
+        "client or an issuer; until then this machine alone is answered)",
+    )
+    issuers: Path | None = Field(
+        default=None, description="TOML file of the issuers whose bearer tokens are believed, and for what"
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="Address under which clients call, such as https://defervesce.example.org: the token endpoint's",
+    )
     rules_dir: Path | None = Field(
         default=None, description="Folder of a hospital's own rule files (TOML), added to or overriding ours"
     )
@@ -121,6 +133,20 @@ class Settings(BaseSettings):
         if path is not None and not path.is_dir():
             raise ValueError("must be an existing folder that this service can read")
         return path
+
+    @field_validator("issuers")
+    @classmethod
+    def _file(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError("must be an existing file that this service can read")
+        return path
+
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and not _is_origin(url.rstrip("/")):
+            raise ValueError("must be an address such as https://defervesce.example.org, without a path")
+        return url
 
     @model_validator(mode="after")
     def _safe_together(self) -> Self:

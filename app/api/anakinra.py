@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.callers import MayCalculate
 from app.api.context import context_of
 from app.api.fast_json import encode
 from app.api.media import JSON_TYPE, negotiated
@@ -44,7 +45,7 @@ def build_router(rulebook: Rulebook, now: Callable[[], datetime] = _utc_now) -> 
 
     @router.post("/dose", summary="Starting dose of anakinra", operation_id="anakinra_dose")
     @written_by(encode)
-    async def anakinra_dose(body: DoseRequest) -> DoseAnswer:
+    async def anakinra_dose(body: DoseRequest, _: MayCalculate) -> DoseAnswer:
         """Show the starting band as options: both ends, the middle, and a target of the caller's choice.
 
         With `critically_ill` unknown both bands are answered. A target above the protocol's ceiling is refused. Below
@@ -53,7 +54,7 @@ def build_router(rulebook: Rulebook, now: Callable[[], datetime] = _utc_now) -> 
         return starting_dose(body)
 
     @router.post("/titration", summary="May the dose of anakinra go up?", operation_id="anakinra_titration")
-    async def anakinra_titration(body: TitrationRequest) -> TitrationAnswer:
+    async def anakinra_titration(body: TitrationRequest, _: MayCalculate) -> TitrationAnswer:
         """Say what ceiling and cap leave above the dose now, and whether a target fits.
 
         No step is proposed: those of the study are not published.
@@ -67,7 +68,7 @@ def build_router(rulebook: Rulebook, now: Callable[[], datetime] = _utc_now) -> 
         response_model=WeanAnswer,
         responses=_CALENDAR,
     )
-    async def anakinra_wean(body: WeanRequest, request: Request) -> WeanAnswer | Response:
+    async def anakinra_wean(body: WeanRequest, request: Request, _: MayCalculate) -> WeanAnswer | Response:
         """Plan the way down from the dose the child really gets, step by step to nothing, while clinically stable.
 
         Without `interval_hours` each step is a window. `Accept: text/calendar` answers the plan as iCalendar, for which
@@ -80,7 +81,7 @@ def build_router(rulebook: Rulebook, now: Callable[[], datetime] = _utc_now) -> 
         return _as_calendar(plan, now())
 
     @router.post("/wean/next", summary="Next step of a wean", operation_id="anakinra_wean_next")
-    async def anakinra_wean_next(body: WeanNextRequest) -> WeanNextAnswer:
+    async def anakinra_wean_next(body: WeanNextRequest, _: MayCalculate) -> WeanNextAnswer:
         """Say for a course under way: advance to the next lower dose, hold, or step back up; and why.
 
         What is not known holds the wean. A clinician's confirmation is needed for every step.

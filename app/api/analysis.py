@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.callers import MayRead
 from app.api.cohort_service import Cohorts
 from app.api.cohorts import CohortId
 from app.api.context import context_of
@@ -24,6 +25,7 @@ from app.clinical.rulebook import Rulebook
 from app.cohorts.analysis.answers import SECTIONS, Adjust, Analysis, Interval, QuantileMethod, TimeZero
 from app.cohorts.analysis.axes import AXES
 from app.cohorts.analysis.selection import MOST_CONDITIONS, Question, parse_by, parse_where
+from app.security.caller import NOBODY, Caller
 
 if TYPE_CHECKING:
     from app.cohorts.analysis.service import Analyses
@@ -113,11 +115,11 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         # Numpy and scipy come with the first analysis, on a worker thread.
         from app.cohorts.analysis.service import Analyses  # noqa: PLC0415  # as said
 
-        return Analyses.over(cohorts.service.open, rulebook)
+        return Analyses.over(cohorts.of(NOBODY).open, rulebook)
 
-    async def answer(cohort_id: str, question: Question, form: Form, known: str | None) -> Response:
+    async def answer(caller: Caller, cohort_id: str, question: Question, form: Form, known: str | None) -> Response:
         def work() -> tuple[str, bytes | None]:
-            return analyses().answer(cohort_id, question, form, known_to(known))
+            return analyses().within(cohorts.of(caller).open).answer(cohort_id, question, form, known_to(known))
 
         etag, body = await asyncio.get_running_loop().run_in_executor(threads, work)
         headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
@@ -128,15 +130,20 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
     @router.get(
         "", summary="The whole analysis", operation_id="cohort_analysis", response_model=Analysis, responses=_ANSWERS
     )
-    async def cohort_analysis(
-        request: Request, cohort_id: CohortId, question: Asked, form: Format = None, known: IfNoneMatch = None
+    async def cohort_analysis(  # noqa: PLR0913, PLR0917  # FastAPI passes them by name
+        request: Request,
+        cohort_id: CohortId,
+        question: Asked,
+        caller: MayRead,
+        form: Format = None,
+        known: IfNoneMatch = None,
     ) -> Response:
         """Compute every section: patients, anakinra, adverse events, cytokines, labs, defervescence, heart, missing.
 
         From counts kept with the cohort, not from rows: two-sided tests, exact where the size allows, unadjusted unless
         asked. Without `by` each section is divided as in the study. Nothing is imputed; `n_missing` stands everywhere.
         """
-        return await answer(cohort_id, question, form or _accepted(request), known)
+        return await answer(caller, cohort_id, question, form or _accepted(request), known)
 
     @router.get(
         "/{section}",
@@ -150,13 +157,14 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         cohort_id: CohortId,
         section: SectionName,
         question: Asked,
+        caller: MayRead,
         form: Format = None,
         known: IfNoneMatch = None,
     ) -> Response:
         """Compute one section; `section` names it, and of the sections only its own key is in the answer."""
         if section not in SECTIONS:
             raise not_found("There is no such section.", allowed=SECTIONS, pointer="/section")
-        return await answer(cohort_id, question.only(section), form or _accepted(request), known)
+        return await answer(caller, cohort_id, question.only(section), form or _accepted(request), known)
 
     return router
 

@@ -28,6 +28,7 @@ from app.cohorts.rederivation import RederiveRequest
 from app.cohorts.service import Answered, Match
 from app.cohorts.store.model import Remembered
 from app.cohorts.summary import CohortChanged
+from app.security.caller import Caller
 
 OnError = Literal["refuse", "skip"]
 Prefer = Annotated[
@@ -51,34 +52,49 @@ class Idempotent:
         self._cohorts = cohorts
         self._under_way = UnderWay()
 
-    async def take(
-        self, request: Request, key: str | None, media_type: str, call: Take, on_error: OnError = "refuse"
+    async def take(  # noqa: PLR0913, PLR0917  # what a repeatable addition consists of
+        self,
+        request: Request,
+        caller: Caller,
+        key: str | None,
+        media_type: str,
+        call: Take,
+        on_error: OnError = "refuse",
     ) -> Response:
         """Read a request's body, hand it to `call` on a thread, and answer."""
-        with self._under_way.hold(scope_of(request), key_of(key)):
+        with self._under_way.hold(caller.tenant, scope_of(request), key_of(key)):
             async with spooled(request, context_of(request.scope).limits.import_bytes) as body:
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
                 answered = await self._cohorts.take_in(request, body.size, lambda work: call(sent, once, work))
         return response_of(answered)
 
     async def accept(  # noqa: PLR0913, PLR0917  # what a conditional, repeatable addition consists of
-        self, request: Request, key: str | None, media_type: str, cohort_id: str, match: Match, on_error: OnError
+        self,
+        request: Request,
+        caller: Caller,
+        key: str | None,
+        media_type: str,
+        cohort_id: str,
+        match: Match,
+        on_error: OnError,
     ) -> Response:
         """Read a request's body, begin a job that adds it to a cohort, and answer with the job."""
-        with self._under_way.hold(scope_of(request), key_of(key)):
+        with self._under_way.hold(caller.tenant, scope_of(request), key_of(key)):
             body = await receive(request, context_of(request.scope).limits.import_bytes)
             try:
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
-                begun = partial(self._begin, describing(request), cohort_id, sent, once, match)
+                begun = partial(self._begin, describing(request), caller, cohort_id, sent, once, match)
                 answered = await self._cohorts.change(begun)
             except BaseException:
                 body.body.close()
                 raise
         return response_of(answered)
 
-    def _begin(self, describe: Describe, cohort_id: str, sent: Sent, once: Once | None, match: Match) -> Answered:
+    def _begin(  # noqa: PLR0913, PLR0917  # as above
+        self, describe: Describe, caller: Caller, cohort_id: str, sent: Sent, once: Once | None, match: Match
+    ) -> Answered:
         """Create a job and hand it its work, or repeat the answer that named an earlier one."""
-        service = self._cohorts.service
+        service = self._cohorts.of(caller)
         answered, job = service.begin_adding(cohort_id, sent, once, match, accepted)
         if job is None:
             sent.body.close()
@@ -88,12 +104,13 @@ class Idempotent:
         return answered
 
 
-def begin_rederiving(
-    cohorts: Cohorts, describe: Describe, cohort_id: str, request: RederiveRequest, match: Match
+def begin_rederiving(  # noqa: PLR0913, PLR0917  # as above
+    cohorts: Cohorts, describe: Describe, caller: Caller, cohort_id: str, request: RederiveRequest, match: Match
 ) -> Answered:
     """Create a job that derives a cohort anew, and hand it its work."""
-    job = cohorts.service.begin("rederive", cohort_id, match)
-    call = partial(cohorts.service.rederive, cohort_id, request, match)
+    service = cohorts.of(caller)
+    job = service.begin("rederive", cohort_id, match)
+    call = partial(service.rederive, cohort_id, request, match)
     cohorts.jobs.start(job, job.total or 0, lambda work: call(work=work), describe, lambda: None)
     return Answered(accepted(job), is_replayed=False)
 

@@ -24,6 +24,7 @@ from app.cohorts.intake.taking import Read, Work
 from app.cohorts.jobs import Describe, Jobs
 from app.cohorts.records import PatientRecord
 from app.cohorts.service import CohortService
+from app.security.caller import Caller
 
 T = TypeVar("T")
 _CHANGES: Final = 4
@@ -34,14 +35,18 @@ _RECORD: Final = TypeAdapter(PatientRecord)
 
 
 class Cohorts:
-    """The service, and threads for what changes something: reading never waits for one of those."""
+    """The service of each tenant, and threads for what changes something: reading never waits for one of those."""
 
     def __init__(self, rulebook: Rulebook, database: CohortDatabase) -> None:
         """Nothing is opened before it is used."""
-        self.service = CohortService(database, rulebook, read_record)
+        self._service = CohortService(database, rulebook, read_record)
         self._changes = ThreadPoolExecutor(_CHANGES, thread_name_prefix="change")
         self.imports = ThreadPoolExecutor(_IMPORTS, thread_name_prefix="import")
-        self.jobs = Jobs(self.service, self.imports)
+        self.jobs = Jobs(self._service, self.imports)
+
+    def of(self, caller: Caller) -> CohortService:
+        """Return what the caller's tenant may see and change."""
+        return self._service.of(caller.tenant)
 
     async def change(self, call: Callable[[], T]) -> T:
         """Run a short change to its end."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.callers import MayDelete, MayRead, MayWrite
 from app.api.cohort_examples import CSV_TYPE, create_body
 from app.api.cohort_export import ExportFormat, export_response
 from app.api.cohort_intake import PREFIX, Idempotent, Prefer, begin_rederiving, created, prefers_async, response_of
@@ -63,7 +64,7 @@ class CohortPage(Answer):
 def build_router(cohorts: Cohorts) -> APIRouter:
     """Make the operations on whole cohorts."""
     router = APIRouter(prefix=PREFIX, tags=["cohorts"], route_class=CalculatorRoute)
-    service, idempotent = cohorts.service, Idempotent(cohorts)
+    idempotent = Idempotent(cohorts)
 
     @router.post(
         "",
@@ -74,7 +75,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({201: {"headers": LOCATION | ETAG | REPLAYED}}, 409, 503),
         openapi_extra=create_body(LONGEST_NAME, LONGEST_DESCRIPTION),
     )
-    async def create_cohort(request: Request, key: IdempotencyKey = None) -> Response:
+    async def create_cohort(request: Request, caller: MayWrite, key: IdempotencyKey = None) -> Response:
         """Create a cohort, with patients or empty, and derive each patient's variables: all of them or nothing.
 
         The answer counts patients by group and phenotype, and tells what was rounded, what disagrees with what, and
@@ -83,17 +84,20 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         headers = context_of(request.scope).headers
         require_json_accepted(headers)
         media_type = require_media_type(headers, (JSON_TYPE,))
-        return await idempotent.take(request, key, media_type, lambda s, o, w: service.create(s, o, created, w))
+        service = cohorts.of(caller)
+        return await idempotent.take(request, caller, key, media_type, lambda s, o, w: service.create(s, o, created, w))
 
     @router.get(
         "", summary="The cohorts", operation_id="list_cohorts", responses=declared({200: {"headers": LINK}}, 503)
     )
-    async def list_cohorts(response: Response, cursor: Cursor = None, limit: Limit = _PAGE) -> CohortPage:
+    async def list_cohorts(
+        response: Response, caller: MayRead, cursor: Cursor = None, limit: Limit = _PAGE
+    ) -> CohortPage:
         """List the cohorts in the order of their creation; `study` is built in and read-only.
 
         `example`, two invented patients to try changes on, is made when a request names it, and listed from then on.
         """
-        found, has_more = await asyncio.to_thread(service.cohorts, position_of(cursor), limit)
+        found, has_more = await asyncio.to_thread(cohorts.of(caller).cohorts, position_of(cursor), limit)
         following = str(found[-1].number) if has_more else None
         link(response, PREFIX, following, limit)
         return CohortPage(items=tuple(map(summary_of, found)), next=following)
@@ -106,10 +110,10 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({200: {"headers": ETAG}}, 304, 503),
     )
     async def get_cohort(
-        cohort_id: CohortId, response: Response, if_none_match: IfNoneMatch = None
+        cohort_id: CohortId, response: Response, caller: MayRead, if_none_match: IfNoneMatch = None
     ) -> CohortDetail | Response:
         """Show a cohort: how many patients of each group and phenotype, and the rules they were derived by."""
-        found = await asyncio.to_thread(service.detail, cohort_id)
+        found = await asyncio.to_thread(cohorts.of(caller).detail, cohort_id)
         if is_current(if_none_match, found.version):
             return Response(status_code=304, headers={"ETag": etag(found.version)})
         response.headers["ETag"] = etag(found.version)
@@ -123,12 +127,12 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         response_class=Response,
         responses=declared({}, 409, 412, 428, 503),
     )
-    async def delete_cohort(cohort_id: ChangedCohortId, if_match: IfMatch = None) -> None:
+    async def delete_cohort(cohort_id: ChangedCohortId, caller: MayDelete, if_match: IfMatch = None) -> None:
         """Delete a cohort with all its patients, for good. `If-Match` names the version that was looked at.
 
         The cohort `example`, two invented patients to try changes on, is made anew by the next request that names it.
         """
-        await cohorts.change(partial(service.delete, cohort_id, required_match(if_match)))
+        await cohorts.change(partial(cohorts.of(caller).delete, cohort_id, required_match(if_match)))
 
     @router.post(
         "/{cohort_id}/rederive",
@@ -145,10 +149,11 @@ def build_router(cohorts: Cohorts) -> APIRouter:
             503,
         ),
     )
-    async def rederive_cohort(
+    async def rederive_cohort(  # noqa: PLR0913, PLR0917  # FastAPI passes them by name
         body: RederiveRequest,
         request: Request,
         cohort_id: ChangedCohortId,
+        caller: MayWrite,
         if_match: IfMatch = None,
         prefer: Prefer = None,
     ) -> Response:
@@ -159,10 +164,9 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         require_json_accepted(context_of(request.scope).headers)
         match = optional_match(if_match)
         if prefers_async(prefer) and not body.dry_run:
-            return response_of(
-                await cohorts.change(partial(begin_rederiving, cohorts, describing(request), cohort_id, body, match))
-            )
-        call = partial(service.rederive, cohort_id, body, match)
+            begun = partial(begin_rederiving, cohorts, describing(request), caller, cohort_id, body, match)
+            return response_of(await cohorts.change(begun))
+        call = partial(cohorts.of(caller).rederive, cohort_id, body, match)
         answer = await while_connected(request, cohorts.imports, lambda stopped: call(work=Work(stopped=stopped)))
         return Response(answer.model_dump_json(), 200, {"ETag": etag(answer.version)}, JSON.decode())
 
@@ -176,12 +180,13 @@ def build_router(cohorts: Cohorts) -> APIRouter:
     async def export_cohort(
         request: Request,  # noqa: ARG001  # it says that the format is not JSON's to negotiate
         cohort_id: CohortId,
+        caller: MayRead,
         kind: Annotated[ExportFormat, Query(alias="format", description="ndjson or csv")] = "ndjson",
     ) -> Response:
         """Stream every record as it is kept, at one moment: NDJSON or CSV.
 
         Text that a spreadsheet program would take for a formula stands in quotes in a CSV, and comes back unchanged.
         """
-        return await export_response(service, cohort_id, kind)
+        return await export_response(cohorts.of(caller), cohort_id, kind)
 
     return router

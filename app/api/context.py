@@ -8,7 +8,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.security.caller import LOCAL, Caller
+from app.security.caller import NOBODY, Caller
 
 Scope = MutableMapping[str, Any]
 
@@ -66,7 +66,8 @@ class RequestContext:
     def __init__(self, scope: Scope, limits: Limits) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.limits = limits
-        self.caller: Caller = LOCAL
+        # Until the edge has found out; an operation for everybody is not asked.
+        self.caller: Caller = NOBODY
         # What this one body may be; an operation that takes an import raises it before it reads.
         self.body_bytes = limits.body_bytes
         self.path: str = scope["path"]

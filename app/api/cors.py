@@ -12,9 +12,9 @@ from app.api.reply import JSON, Reply
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS: Final = (
     b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-    b"traceparent, tracestate, X-Request-ID"
+    b"traceparent, tracestate, X-API-Key, X-Request-ID"
 )
-_ANSWER_HEADERS: Final = b"ETag, Link, Location, traceparent, X-Request-ID"
+_ANSWER_HEADERS: Final = b"ETag, Link, Location, traceparent, WWW-Authenticate, X-Request-ID"
 _REMEMBER_SECONDS: Final = b"600"
 _VARY: Final = (b"vary", b"Origin")
 

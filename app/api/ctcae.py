@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.callers import MayCalculate
 from app.api.ctcae_examples import BATCH_BODY, RECORD_EXAMPLES, ColumnsAnswer, RecordsAnswer
 from app.api.media import NDJSON_TYPES
 from app.api.problems import not_found, refused
@@ -61,6 +62,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
     async def ctcae_terms(  # noqa: PLR0913  # one parameter each
         request: Request,
         response: Response,
+        _: MayCalculate,
         *,
         version: VersionQuery = DEFAULT_VERSION,
         q: Annotated[str | None, Query(max_length=100, description="Words that the name must hold")] = None,
@@ -87,6 +89,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         slug: Annotated[
             str, Path(max_length=200, description="Slug of the term", examples=["neutrophil_count_decreased"])
         ],
+        _: MayCalculate,
         version: VersionQuery = DEFAULT_VERSION,
     ) -> TermDetail:
         """Show a term with how each grade is reached, in our own words, and the facts that may be stated."""
@@ -97,7 +100,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
             near = tuple(t.slug for t in islice(catalogue.search(slug.replace("_", " "), None), 5))
             raise not_found("There is no such term in this version.", allowed=near, pointer="/slug") from None
 
-    async def ctcae_grade(body: GradeRecord) -> GradeAnswer | AnalyteAnswer:
+    async def ctcae_grade(body: GradeRecord, _: MayCalculate) -> GradeAnswer | AnalyteAnswer:
         """Grade a laboratory value or a clinical event; by an analyte, every term of it, both directions.
 
         0 is within limits. `null` means that it cannot be graded with what was sent: `possible_grades` says what
@@ -119,7 +122,9 @@ def build_router(rulebook: Rulebook) -> APIRouter:
     )
     @bulk
     async def ctcae_grade_batch(
-        request: Request, version: Annotated[str | None, Query(max_length=40, description="Version for NDJSON")] = None
+        request: Request,
+        _: MayCalculate,
+        version: Annotated[str | None, Query(max_length=40, description="Version for NDJSON")] = None,
     ) -> Response:
         """Grade up to a million laboratory values or events; a bad item never fails the rest.
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from app.api.callers import MayRead
 from app.api.etag import IfNoneMatch, known_to
 from app.api.media import JSON_TYPE
 from app.api.responses import declared
@@ -56,7 +57,7 @@ def build_router() -> APIRouter:
         response_class=Response,
         responses=_ANSWERS,
     )
-    async def study_cohort_example(if_none_match: IfNoneMatch = None) -> Response:
+    async def study_cohort_example(_: MayRead, if_none_match: IfNoneMatch = None) -> Response:
         """46 synthetic patients who give the study's printed numbers; goes into POST /v1/cohorts as it stands.
 
         No patient here exists. The same cohort is built in, read-only, under the id `study`.

@@ -5,6 +5,7 @@ The exceptions, from the outside in::
     Exception                     anything unforeseen: 500, logged without its message
     ├── ProblemError              an answer this layer gives itself (4xx, 503)
     ├── RefusedInputError         a clinical function refused an input: 422
+    ├── CallersUnavailableError   it cannot be found out who calls: 503
     ├── StoreError                a stored cohort or the database refused: 404, 409, 412, 422, 503
     ├── IntakeError               what was sent to be taken into a cohort was refused: 400, 409, 422
     ├── RequestValidationError    FastAPI refused a query or path parameter: 422
@@ -18,20 +19,21 @@ from http import HTTPStatus
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.api.kinds import BY_STATUS, VALIDATION, Kind
+from app.api.kinds import BY_STATUS, CALLERS_UNAVAILABLE, VALIDATION, Kind
 from app.api.problems import ProblemError, refused
 from app.api.store_problems import of_import, of_store
 from app.clinical.refusal import InputError, RefusedInputError
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
+from app.security.errors import CallersUnavailableError
 
 
 def problem_of(exc: Exception) -> ProblemError | None:
     """Return the problem an exception stands for, or None for a fault of our own."""
     if isinstance(exc, ProblemError):
         return exc
-    if isinstance(exc, StoreError | IntakeError):
-        return _of_cohorts(exc)
+    if isinstance(exc, StoreError | IntakeError | CallersUnavailableError):
+        return _of_rooms(exc)
     if isinstance(exc, RefusedInputError):
         return refused(exc.errors)
     if isinstance(exc, RequestValidationError):
@@ -56,7 +58,9 @@ def _of_parameters(exc: RequestValidationError) -> ProblemError:
     return refused(errors, location=location)
 
 
-def _of_cohorts(exc: StoreError | IntakeError) -> ProblemError:
+def _of_rooms(exc: StoreError | IntakeError | CallersUnavailableError) -> ProblemError:
+    if isinstance(exc, CallersUnavailableError):
+        return ProblemError(CALLERS_UNAVAILABLE, str(exc), headers={"Retry-After": str(exc.retry_after)})
     return of_store(exc) if isinstance(exc, StoreError) else of_import(exc)
 
 

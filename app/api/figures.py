@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.api.analysis import Asked
+from app.api.callers import MayRead
 from app.api.cohort_service import Cohorts
 from app.api.cohorts import CohortId
 from app.api.context import context_of
@@ -26,6 +27,7 @@ from app.clinical.refusal import InputError
 from app.clinical.rulebook import Rulebook
 from app.cohorts.analysis.selection import Question
 from app.cohorts.figures import NAMES, FigureName
+from app.security.caller import NOBODY, Caller
 
 if TYPE_CHECKING:
     from app.cohorts.report.publisher import Published, Publisher
@@ -77,11 +79,11 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         # Matplotlib and jinja2 come with the first figure, on the worker thread: more than a second and 60 MB.
         from app.cohorts.report.publisher import Publisher  # noqa: PLC0415  # as said
 
-        return Publisher.over(cohorts.service.open, rulebook)
+        return Publisher.over(cohorts.of(NOBODY).open, rulebook)
 
-    async def publish(request: Request, media_type: str, known: str | None, work: Work) -> Response:
+    async def publish(request: Request, caller: Caller, media_type: str, known: str | None, work: Work) -> Response:
         negotiated(context_of(request.scope).headers, (media_type,))
-        call = lambda: work(publisher(), known_to(known))  # noqa: E731  # one call, on the other thread
+        call = lambda: work(publisher().within(cohorts.of(caller).open), known_to(known))  # noqa: E731  # one call, on the other thread
         found = await asyncio.get_running_loop().run_in_executor(thread, call)
         headers = {
             "ETag": found.etag,
@@ -99,8 +101,8 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         response_class=Response,
         responses=_SVG,
     )
-    async def cohort_figure_svg(
-        request: Request, cohort_id: CohortId, name: Name, question: Asked, known: IfNoneMatch = None
+    async def cohort_figure_svg(  # noqa: PLR0913, PLR0917  # FastAPI passes them by name
+        request: Request, cohort_id: CohortId, name: Name, question: Asked, caller: MayRead, known: IfNoneMatch = None
     ) -> Response:
         """Draw a figure from the cohort's tallies, for screen and print; title and content in words are inside.
 
@@ -108,7 +110,9 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         none. The same cohort and question give the same bytes.
         """
         drawn, asked = _figure(name, question)
-        return await publish(request, SVG_TYPE, known, lambda p, is_known: p.svg(cohort_id, drawn, asked, is_known))
+        return await publish(
+            request, caller, SVG_TYPE, known, lambda p, is_known: p.svg(cohort_id, drawn, asked, is_known)
+        )
 
     @router.get(
         "/figures/{name}.png",
@@ -122,24 +126,27 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         cohort_id: CohortId,
         name: Name,
         question: Asked,
+        caller: MayRead,
         width: Width = _DEFAULT_WIDTH,
         known: IfNoneMatch = None,
     ) -> Response:
         """Draw the same figure in pixels; its resolution is noted in the file, so that it prints 180 mm wide."""
         drawn, asked = _figure(name, question)
         return await publish(
-            request, PNG_TYPE, known, lambda p, is_known: p.png(cohort_id, drawn, asked, width, is_known)
+            request, caller, PNG_TYPE, known, lambda p, is_known: p.png(cohort_id, drawn, asked, width, is_known)
         )
 
     @router.get("/report", summary="The report", operation_id="cohort_report", response_class=Response, responses=_HTML)
     async def cohort_report(
-        request: Request, cohort_id: CohortId, question: Asked, known: IfNoneMatch = None
+        request: Request, cohort_id: CohortId, question: Asked, caller: MayRead, known: IfNoneMatch = None
     ) -> Response:
         """Write one self-contained page to read and print: methods, tables, figures, what is missing, rules.
 
         It asks no other address for anything and runs no script. Links to CSV and figures are relative.
         """
-        return await publish(request, HTML_TYPE, known, lambda p, is_known: p.report(cohort_id, question, is_known))
+        return await publish(
+            request, caller, HTML_TYPE, known, lambda p, is_known: p.report(cohort_id, question, is_known)
+        )
 
     return router
 

@@ -10,11 +10,13 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from app.api.callers import public
 from app.api.kinds import KINDS, NOT_READY
 from app.api.observability import Metrics
 from app.api.problems import ProblemError, not_found
 from app.api.readiness import Readiness
 from app.api.routes import CalculatorRoute
+from app.database.revision import HEAD
 
 _RETRY_SECONDS = "5"
 _METRICS_EXAMPLE = """# HELP defervesce_requests_total Requests answered
@@ -42,7 +44,7 @@ class Ready(_Answer):
         frozen=True,
         extra="forbid",
         json_schema_extra={
-            "examples": [{"status": "ready", "rulebook": "loaded", "database": "reachable", "schema_revision": "0001"}]
+            "examples": [{"status": "ready", "rulebook": "loaded", "database": "reachable", "schema_revision": HEAD}]
         },
     )
 
@@ -113,6 +115,7 @@ def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool
     alive = Alive(status="alive")
 
     @router.get("/livez", summary="Is the process alive?", operation_id="livez")
+    @public
     async def livez() -> Alive:
         """Answer as long as the process runs; a supervisor restarts it when this does not answer."""
         return alive
@@ -123,6 +126,7 @@ def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool
         operation_id="readyz",
         responses={503: {"$ref": "#/components/responses/NotReadyProblem"}},
     )
+    @public
     async def readyz() -> Ready:
         """Answer 200 while the rulebook is loaded, the database answers and is migrated to this release; else 503.
 
@@ -136,6 +140,7 @@ def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool
         return Ready(status="ready", rulebook="loaded", database="reachable", schema_revision=database.revision)
 
     @router.get("/version", summary="What is running?", operation_id="version")
+    @public
     async def version_() -> Version:
         """Name the code, the commit and every rule set with its hash."""
         return version
@@ -147,12 +152,14 @@ def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool
         response_class=Response,
         responses={200: {"description": "Prometheus text", "content": {"text/plain": {"example": _METRICS_EXAMPLE}}}},
     )
+    @public
     async def metrics_() -> Response:
         """Count requests by route template, method and status, with durations; process and build facts."""
         body, content_type = metrics.exposition()
         return Response(body, headers={"content-type": content_type})
 
     @router.get("/problems/{slug}", summary="What does a problem type mean?", operation_id="problem_type")
+    @public
     async def problem_type(
         slug: Annotated[str, Path(description="Last part of a problem's `type`", examples=["validation"])],
     ) -> ProblemType:

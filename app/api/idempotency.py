@@ -46,19 +46,20 @@ class UnderWay:
     """The keys that this process is answering at the moment."""
 
     def __init__(self) -> None:
-        self._keys: set[tuple[str, str]] = set()
+        self._keys: set[tuple[str, str, str]] = set()
 
     @contextmanager
-    def hold(self, scope: str, key: str | None) -> Iterator[None]:
+    def hold(self, tenant: str, scope: str, key: str | None) -> Iterator[None]:
         """Hold a key while its request is answered, or refuse the second request: 409."""
         if key is None:
             yield
             return
-        if (scope, key) in self._keys:
+        held = tenant, scope, key
+        if held in self._keys:
             detail = "The first request with this Idempotency-Key is still being answered."
             raise ProblemError(IN_PROGRESS, detail, headers={"Retry-After": "1"})
-        self._keys.add((scope, key))
+        self._keys.add(held)
         try:
             yield
         finally:
-            self._keys.discard((scope, key))
+            self._keys.discard(held)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from starlette.responses import Response
 
+from app.api.callers import MayRead
 from app.api.cohort_service import Cohorts
 from app.api.responses import declared
 from app.api.routes import CalculatorRoute
@@ -80,9 +81,10 @@ def build_router(cohorts: Cohorts) -> APIRouter:
             ),
         ],
         response: Response,
+        caller: MayRead,
     ) -> JobAnswer:
         """Show how far a job has come, and at its end what came of it. Ask again after the time in Retry-After."""
-        job = await asyncio.to_thread(lambda: cohorts.service.job(job_id))
+        job = await asyncio.to_thread(lambda: cohorts.of(caller).job(job_id))
         if job.state not in ENDED:
             response.headers["Retry-After"] = str(WAIT_SECONDS)
         return answer_of(job)

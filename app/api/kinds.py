@@ -47,6 +47,41 @@ ORIGIN_REFUSED: Final = Kind(
     "The browser's origin is not on this service's allow-list.",
     "Ask the operator to add the origin to DEFERVESCE_CORS_ORIGINS.",
 )
+UNAUTHENTICATED: Final = Kind(
+    "unauthenticated",
+    401,
+    "The caller is not known",
+    "The request names no caller, or one that is not known, not known any more, or not proved.",
+    "Send a valid API key or access token as Authorization: Bearer ..., or an API key as X-API-Key.",
+)
+SCOPE_MISSING: Final = Kind(
+    "scope-missing",
+    403,
+    "The caller may not do this",
+    "The caller is known and lacks the scope that `detail` names.",
+    "Ask the operator for a key or token with that scope.",
+)
+LOCAL_ONLY: Final = Kind(
+    "local-only",
+    403,
+    "This service answers its own machine alone",
+    "No caller is configured, so only direct calls from the service's own machine are answered.",
+    "The operator makes a key: `defervesce keys create`.",
+)
+CREDENTIAL_IN_URL: Final = Kind(
+    "credential-in-url",
+    400,
+    "A key or token stands in the URL",
+    "URLs are kept in logs and histories, so what stands in one is no secret. It was not looked at.",
+    "Send it in the Authorization header, and have the one that was sent replaced.",
+)
+CALLERS_UNAVAILABLE: Final = Kind(
+    "callers-unavailable",
+    503,
+    "The caller cannot be verified now",
+    "The issuer's keys cannot be had, or too many callers are being verified at once.",
+    "Send the same request again after the time in Retry-After.",
+)
 NOT_FOUND: Final = Kind(
     "not-found",
     404,
@@ -165,7 +200,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     for kind in (
         MALFORMED,
         BAD_REQUEST,
+        CREDENTIAL_IN_URL,
+        UNAUTHENTICATED,
         ORIGIN_REFUSED,
+        SCOPE_MISSING,
+        LOCAL_ONLY,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         NOT_ACCEPTABLE,
@@ -182,6 +221,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         KEY_REUSED,
         NOT_READY,
         DATABASE_UNAVAILABLE,
+        CALLERS_UNAVAILABLE,
     )
 }
 BY_STATUS: Final[Mapping[int, Kind]] = {kind.status: kind for kind in reversed(list(KINDS.values()))}

@@ -1,4 +1,4 @@
-"""The one layer around the application: ids, traces, limits, CORS, security headers, problems, metrics, access log.
+"""The one layer around the application: ids, traces, callers, limits, CORS, headers, problems, metrics, access log.
 
 One layer instead of six, because each costs every request. A plain calculator is answered from here directly, by the
 index of lean operations; everything else goes through FastAPI.
@@ -17,8 +17,10 @@ from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse
 from app.api.exceptions import problem_of
+from app.api.gate import SHORT_PATIENCE, Gate, refuse_credentials_in_url
 from app.api.kinds import TOO_LARGE
 from app.api.observability import UNMATCHED, AccessLog, Metrics
+from app.api.paths import Paths
 from app.api.problems import internal, reply_to
 from app.api.reply import Reply
 from app.api.routes import LeanOperation
@@ -39,6 +41,8 @@ class Edge:
         *,
         index: Index,
         template_of: TemplateOf,
+        paths: Paths,
+        gate: Gate,
         limits: Limits,
         cors: Cors,
         metrics: Metrics,
@@ -47,6 +51,8 @@ class Edge:
         self._app = app
         self._index = index
         self._template_of = template_of
+        self._paths = paths
+        self._gate = gate
         self._limits = limits
         self._cors = cors
         self._metrics = metrics
@@ -76,9 +82,13 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         """Answer by the short way where there is one, else by FastAPI."""
+        if scope["query_string"] or "." in context.path or "_" in context.path:
+            refuse_credentials_in_url(scope, context)
         operation = self._index.get((scope["method"], context.path))
         if operation is not None:
             context.route = context.path
+            if operation.scope is not None:
+                context.caller = await self._gate.admit(scope, context, SHORT_PATIENCE)
             reply = await operation(scope, receive, context)
             if type(reply) is Reply:
                 await answer.reply(reply)
@@ -87,7 +97,17 @@ class Edge:
         elif (preflight := self._cors.preflight(scope["method"], context.headers)) is not None:
             await answer.reply(preflight)
         else:
+            if not self._paths.is_public(context.path):
+                await self._admit(scope, context)
             await self._app(scope, BoundedReceive(receive, context), answer.send)
+
+    async def _admit(self, scope: Scope, context: RequestContext) -> None:
+        """Find out who calls. One who is not let in has not been routed: the log is told where they wanted to go."""
+        try:
+            context.caller = await self._gate.admit(scope, context)
+        except Exception:
+            context.route = self._paths.template(context.path)
+            raise
 
     async def _fail(self, exc: Exception, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Turn what was raised into a problem; log it when it is a fault of ours."""

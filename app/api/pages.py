@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from app.api.callers import public
 from app.api.context import context_of
 from app.api.media import negotiated
 
@@ -38,6 +39,7 @@ def add_pages(app: Starlette, openapi: Callable[[], dict[str, Any]]) -> None:
     app.mount("/static", _Assets(directory=STATIC), name="static")
 
 
+@public
 class _Assets(StaticFiles):
     """Our files, which a browser may keep but must ask about: names carry no hash."""
 
@@ -51,6 +53,7 @@ def _page(name: str, policy: str) -> Callable[[Request], Any]:
     text = (STATIC / name).read_text(encoding="utf-8")
     headers = _REVALIDATE | {"content-security-policy": policy}
 
+    @public
     async def page(_: Request) -> Response:
         return HTMLResponse(text, headers=headers)
 
@@ -71,6 +74,7 @@ def _front() -> Callable[[Request], Any]:
         }
     )
 
+    @public
     async def front(request: Request) -> Response:
         wanted = negotiated(context_of(request.scope).headers, ("application/json", _HTML))
         if wanted == _HTML:
@@ -84,6 +88,7 @@ def _front() -> Callable[[Request], Any]:
 def _document(openapi: Callable[[], dict[str, Any]]) -> Callable[[Request], Any]:
     written: list[bytes] = []
 
+    @public
     async def document(_: Request) -> Response:
         if not written:
             written.append(msgspec.json.encode(openapi()))

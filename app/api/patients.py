@@ -12,6 +12,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.callers import MayDelete, MayRead, MayWrite
 from app.api.cohort_examples import RECORD, ROWS_TYPES, rows_body
 from app.api.cohort_intake import PREFIX, Idempotent, OnError, Prefer, added, prefers_async
 from app.api.cohort_service import Cohorts
@@ -76,7 +77,7 @@ class PatientPage(Answer):
 def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one after the other
     """Make the operations on a cohort's patients."""
     router = APIRouter(prefix=PREFIX + "/{cohort_id}/patients", tags=["cohorts"], route_class=CalculatorRoute)
-    service, idempotent = cohorts.service, Idempotent(cohorts)
+    idempotent = Idempotent(cohorts)
 
     @router.post(
         "",
@@ -97,6 +98,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
     async def add_patients(  # noqa: PLR0913, PLR0917  # one parameter each
         request: Request,
         cohort_id: ChangedCohortId,
+        caller: MayWrite,
         on_error: Annotated[
             OnError, Query(description="`refuse`: one bad row refuses all; `skip`: bad rows are left out and reported")
         ] = "refuse",
@@ -114,9 +116,11 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         media_type = require_media_type(headers, ROWS_TYPES)
         match = optional_match(if_match)
         if prefers_async(prefer):
-            return await idempotent.accept(request, key, media_type, cohort_id, match, on_error)
+            return await idempotent.accept(request, caller, key, media_type, cohort_id, match, on_error)
+        service = cohorts.of(caller)
         return await idempotent.take(
             request,
+            caller,
             key,
             media_type,
             lambda sent, once, work: service.add(cohort_id, sent, once, added, match, work),
@@ -124,9 +128,11 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         )
 
     @router.get("", summary="The patients", operation_id="list_patients", response_model=PatientPage, responses=_LISTED)
-    async def list_patients(cohort_id: CohortId, cursor: Cursor = None, limit: Limit = _PAGE) -> Response:
+    async def list_patients(
+        cohort_id: CohortId, caller: MayRead, cursor: Cursor = None, limit: Limit = _PAGE
+    ) -> Response:
         """List the patients in the order of their arrival: what was sent, and what was derived of it."""
-        page = await asyncio.to_thread(service.patients, cohort_id, position_of(cursor), limit)
+        page = await asyncio.to_thread(cohorts.of(caller).patients, cohort_id, position_of(cursor), limit)
         following = str(page.patients[-1].position) if page.has_more else None
         body = encode({"items": [_shown(patient) for patient in page.patients], "next": following})
         answer = Response(body, media_type=JSON.decode(), headers={"ETag": etag(page.cohort.version)})
@@ -140,8 +146,11 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         response_model=PatientDetail,
         responses=declared({200: {"headers": ETAG}}, 304, 503),
     )
-    async def get_patient(cohort_id: CohortId, patient_id: PatientId, if_none_match: IfNoneMatch = None) -> Response:
+    async def get_patient(
+        cohort_id: CohortId, patient_id: PatientId, caller: MayRead, if_none_match: IfNoneMatch = None
+    ) -> Response:
         """Show a patient: the record as it was sent, what was derived of it, and the Findings that say why."""
+        service = cohorts.of(caller)
         found = await asyncio.to_thread(service.patient, cohort_id, patient_id)
         told = {"ETag": etag(found.version)}
         if is_current(if_none_match, found.version):
@@ -157,14 +166,18 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         responses=declared({200: {"headers": ETAG}}, 409, 412, 428, 503),
     )
     async def replace_patient(
-        body: PatientRecord, cohort_id: ChangedCohortId, patient_id: ReplacedId, if_match: IfMatch = None
+        body: PatientRecord,
+        cohort_id: ChangedCohortId,
+        patient_id: ReplacedId,
+        caller: MayWrite,
+        if_match: IfMatch = None,
     ) -> Response:
         """Put a record in the place of the patient's, and derive it anew. The `patient_id` of both must be the same."""
         match = required_match(if_match)
         if body.patient_id != patient_id:
             message = "The patient_id of the record must be the one in the path; a patient cannot be renamed."
             raise refused([InputError("/patient_id", "patient_id_differs", message)])
-        found = await cohorts.change(partial(service.replace, cohort_id, body, match))
+        found = await cohorts.change(partial(cohorts.of(caller).replace, cohort_id, body, match))
         told = {"ETag": etag(found.patient.version)}
         return Response(encode(_shown(found.patient) | {"rounded": found.rounded}), 200, told, JSON.decode())
 
@@ -176,9 +189,11 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         response_class=Response,
         responses=declared({}, 409, 412, 428, 503),
     )
-    async def delete_patient(cohort_id: ChangedCohortId, patient_id: DeletedId, if_match: IfMatch = None) -> None:
+    async def delete_patient(
+        cohort_id: ChangedCohortId, patient_id: DeletedId, caller: MayDelete, if_match: IfMatch = None
+    ) -> None:
         """Delete a patient with everything derived, for good; the cohort's counts follow at once."""
-        await cohorts.change(partial(service.remove, cohort_id, patient_id, required_match(if_match)))
+        await cohorts.change(partial(cohorts.of(caller).remove, cohort_id, patient_id, required_match(if_match)))
 
     return router
 

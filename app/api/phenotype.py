@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.callers import MayCalculate
 from app.api.fast_json import encode
 from app.api.item_batch import BatchAnswer, ItemBatch, lines_answer, request_body
 from app.api.routes import CalculatorRoute, bulk, written_by
@@ -26,7 +27,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
 
     @router.post("", summary="Phenotype of one child", operation_id="phenotype")
     @written_by(encode)
-    async def phenotype(body: Presentation) -> PhenotypeAnswer:
+    async def phenotype(body: Presentation, _: MayCalculate) -> PhenotypeAnswer:
         """Classify as the study does: KD-like, cardiovascular shock, both (KDSS-like) or neither (non-specific).
 
         What is absent or null is unknown. While a flag is unknown the class is `indeterminate`: `possible_phenotypes`
@@ -43,7 +44,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         openapi_extra=request_body("Presentation", _EXAMPLE),
     )
     @bulk
-    async def phenotype_batch(request: Request) -> Response:
+    async def phenotype_batch(request: Request, _: MayCalculate) -> Response:
         """Classify each child by itself: `{"items": [...]}`, or NDJSON with one child on each line.
 
         A child that is refused has status 422 and its problem; the others are answered. The answers come in order.

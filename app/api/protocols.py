@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from app.api.callers import MayCalculate
 from app.api.problems import not_found
 from app.api.routes import CalculatorRoute
 from app.clinical.anakinra.catalogue import Catalogue, ProtocolDetail, ProtocolList
@@ -19,7 +20,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
     catalogue = Catalogue(Protocols(rulebook))
 
     @router.get("", summary="The dosing protocols", operation_id="list_protocols")
-    async def list_protocols() -> ProtocolList:
+    async def list_protocols(_: MayCalculate) -> ProtocolList:
         """List the protocols a request can name: the study's, which is the default, and the hospital's own.
 
         Each with its starting bands, ceiling, cap, rounding and weaning rules.
@@ -31,6 +32,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         protocol_id: Annotated[
             str, Path(alias="id", description="Id of the protocol", max_length=100, examples=[DEFAULT_PROTOCOL])
         ],
+        _: MayCalculate,
     ) -> ProtocolDetail:
         """Show a protocol with every number, its unit and its source, and what to keep in mind about it."""
         found = catalogue.by_id.get(protocol_id)

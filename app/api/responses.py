@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.api.kinds import CONFLICT, DATABASE_UNAVAILABLE, IN_PROGRESS, READ_ONLY, STALE, UNCONDITIONAL, Kind
+from app.api.kinds import (
+    CALLERS_UNAVAILABLE,
+    CONFLICT,
+    DATABASE_UNAVAILABLE,
+    IN_PROGRESS,
+    READ_ONLY,
+    STALE,
+    UNCONDITIONAL,
+    Kind,
+)
 from app.api.openapi import REF
 from app.api.problems import PROBLEM_JSON
 
@@ -15,7 +24,7 @@ _KINDS: Final[Mapping[int, tuple[Kind, ...]]] = {
     409: (CONFLICT, READ_ONLY, IN_PROGRESS),
     412: (STALE,),
     428: (UNCONDITIONAL,),
-    503: (DATABASE_UNAVAILABLE,),
+    503: (DATABASE_UNAVAILABLE, CALLERS_UNAVAILABLE),
 }
 _RETRY: Final = {"description": "Seconds to wait before the same request is sent again", "schema": {"type": "integer"}}
 _NOT_MODIFIED: Final = 304

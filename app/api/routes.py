@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Final, TypeVar, cast, get_origin
 from urllib.parse import parse_qsl
 
@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from app.api.body import parse, receive_body
+from app.api.callers import Needs, caller_of, needs_of, require
 from app.api.context import Limits, RequestContext, context_of
 from app.api.media import require_json, require_json_accepted
 from app.api.messages import step, unknown_field
@@ -66,14 +67,21 @@ class CalculatorRoute(APIRoute):
             raise TypeError(f"{path}: an operation takes one body model, so that its body can be checked strictly")
         self.lean = LeanOperation(self) if _is_plain(self, self.dependant) else None
 
+    @cached_property
+    def needs(self) -> Needs:
+        """What the operation asks of its caller."""
+        return needs_of(self.endpoint, self.dependant)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler with our checks before it."""
         answer = super().get_route_handler()
         parameters, lists = _known_parameters(self.dependant), _list_parameters(self.dependant)
         adapter = _body_adapter(self.dependant)
-        negotiates = bool(self.dependant.request_param_name)
+        negotiates, scope = bool(self.dependant.request_param_name), self.needs.scope
 
         async def checked(request: Request) -> Response:
+            if scope is not None:
+                require(context_of(request.scope), scope)
             refuse_unknown_parameters(request.scope["query_string"], parameters, lists)
             context = context_of(request.scope)
             if not negotiates:
@@ -88,10 +96,22 @@ class CalculatorRoute(APIRoute):
 class LeanOperation:
     """A plain operation, resolved at start into the few calls that a request costs."""
 
-    __slots__ = ("_adapter", "_body", "_bulk", "_endpoint", "_request", "_status", "_write", "methods")
+    __slots__ = (
+        "_adapter",
+        "_body",
+        "_bulk",
+        "_caller",
+        "_endpoint",
+        "_request",
+        "_status",
+        "_write",
+        "methods",
+        "scope",
+    )
 
-    def __init__(self, route: APIRoute) -> None:
+    def __init__(self, route: CalculatorRoute) -> None:
         dependant = route.dependant
+        self.scope, self._caller, _ = route.needs
         self.methods = frozenset(route.methods or ())
         self._endpoint: Endpoint = route.endpoint
         self._bulk = bool(getattr(route.endpoint, _BULK, False))
@@ -103,10 +123,11 @@ class LeanOperation:
         self._write: Callable[[Any], bytes] = getattr(route.endpoint, _WRITER, write)
 
     async def __call__(self, scope: Scope, receive: Receive, context: RequestContext) -> Reply | Response:
-        """Answer one request, or raise the problem."""
+        """Answer one request of the context's caller, or raise the problem."""
+        caller = context.caller if self.scope is None else require(context, self.scope)
         if scope["query_string"]:
             refuse_unknown_parameters(scope["query_string"], frozenset())
-        arguments: dict[str, Any] = {}
+        arguments: dict[str, Any] = {} if self._caller is None else {self._caller: caller}
         if self._request is None:
             require_json_accepted(context.headers)
         else:
@@ -197,7 +218,7 @@ def _is_plain(route: APIRoute, dependant: Dependant) -> bool:
         or dependant.query_params
         or dependant.header_params
         or dependant.cookie_params
-        or dependant.dependencies
+        or any(part.call is not caller_of for part in dependant.dependencies)
         or dependant.response_param_name
         or dependant.background_tasks_param_name
         or dependant.security_scopes_param_name

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Query, Response
 
+from app.api.callers import MayCalculate
 from app.api.problems import not_found
 from app.api.routes import CalculatorRoute
 from app.clinical.rulebook import LoadedRuleSet, Rulebook
@@ -57,7 +58,11 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         },
     )
     async def list_rules(
-        response: Response, cursor: Cursor = None, limit: Limit = LARGEST_PAGE, topic: Topic = None
+        response: Response,
+        _: MayCalculate,
+        cursor: Cursor = None,
+        limit: Limit = LARGEST_PAGE,
+        topic: Topic = None,
     ) -> RuleSetPage:
         """List the rule sets by id, built in and the hospital's own, with version and SHA-256."""
         page = _page([s for s in every if topic in {None, s.topic}], cursor, limit)
@@ -71,6 +76,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         rule_set_id: Annotated[
             str, Path(alias="id", description="Id of the rule set", max_length=100, examples=[EXAMPLE])
         ],
+        _: MayCalculate,
     ) -> RuleSetDetail:
         """Show every number of a rule set: operator, unit, bound, source, place in the source, effective date."""
         found: RuleSetDetail = details(rule_set_id)
@@ -81,6 +87,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         rule_set_id: Annotated[
             str, Path(alias="id", description="Id of the rule set", max_length=100, examples=[EXAMPLE])
         ],
+        _: MayCalculate,
     ) -> SourceAttributes:
         """Say who made a rule set, from what evidence, when, and how it uses age, sex, race and other attributes."""
         return source_attributes(find(rulebook, rule_set_id))

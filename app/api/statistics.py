@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from app.api.callers import MayCalculate
 from app.api.routes import CalculatorRoute, bulk
 from app.clinical.refusal import InputError, RefusedInputError
 from app.statistics.errors import StatisticsInputError
@@ -37,7 +38,7 @@ def build_router() -> APIRouter:
 
     @router.post("/summary", summary="Median, quartiles and range", operation_id="statistics_summary")
     @bulk
-    async def statistics_summary(body: SummaryRequest) -> SummaryAnswer:
+    async def statistics_summary(body: SummaryRequest, _: MayCalculate) -> SummaryAnswer:
         """Summarize values by median and quartiles, in exact arithmetic, with missing values counted.
 
         Quartiles by Weibull's rule as GraphPad Prism's, or by linear interpolation as R's and spreadsheets' default.
@@ -45,7 +46,7 @@ def build_router() -> APIRouter:
         return await _answer("summary", body)  # type: ignore[no-any-return]  # the answer of that request
 
     @router.post("/fisher-exact", summary="Fisher's exact test of a table of counts", operation_id="statistics_fisher")
-    async def statistics_fisher(body: FisherRequest) -> FisherAnswer:
+    async def statistics_fisher(body: FisherRequest, _: MayCalculate) -> FisherAnswer:
         """Test a table of any size exactly, two-sided: all tables with its margins that are at most as probable.
 
         2 x 2: with the conditional odds ratio and its exact limits. Larger: the Freeman-Halton test, with Pearson's
@@ -55,7 +56,7 @@ def build_router() -> APIRouter:
 
     @router.post("/mann-whitney", summary="Mann-Whitney test of two groups", operation_id="statistics_mann_whitney")
     @bulk
-    async def statistics_mann_whitney(body: MannWhitneyRequest) -> MannWhitneyAnswer:
+    async def statistics_mann_whitney(body: MannWhitneyRequest, _: MayCalculate) -> MannWhitneyAnswer:
         """Compare two independent groups by ranks: exact with ties, two-sided, with the size of the difference.
 
         Past a fixed amount of work the normal approximation stands in; `method` and `exact` say so.
@@ -66,7 +67,7 @@ def build_router() -> APIRouter:
         "/wilcoxon-signed-rank", summary="Wilcoxon test of pairs", operation_id="statistics_wilcoxon_signed_rank"
     )
     @bulk
-    async def statistics_wilcoxon_signed_rank(body: SignedRankRequest) -> SignedRankAnswer:
+    async def statistics_wilcoxon_signed_rank(body: SignedRankRequest, _: MayCalculate) -> SignedRankAnswer:
         """Compare two measurements of the same patients by signed ranks: exact with ties and zeros, two-sided.
 
         A difference is after - before, taken between the decimal numbers as sent: 0.3 - 0.2 and 0.2 - 0.1 tie. Pairs

@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
+from app.api.callers import MayCalculate
 from app.api.media import JSON_TYPE
 from app.api.routes import CalculatorRoute, bulk
 from app.statistics.survival_models import KaplanMeierAnswer, LogRankAnswer, RestrictedMeanAnswer
@@ -38,7 +39,7 @@ def build_router() -> APIRouter:
         response_model=KaplanMeierAnswer,
     )
     @bulk
-    async def statistics_kaplan_meier(body: KaplanMeierRequest) -> Response:
+    async def statistics_kaplan_meier(body: KaplanMeierRequest, _: MayCalculate) -> Response:
         """Estimate the share without the event over time, with Greenwood's limits and the median.
 
         At one time events come before censorings. A median that is never reached is null, as is a limit that is not
@@ -48,7 +49,7 @@ def build_router() -> APIRouter:
 
     @router.post("/log-rank", summary="Log-rank or Gehan-Breslow test", operation_id="statistics_log_rank")
     @bulk
-    async def statistics_log_rank(body: LogRankRequest) -> LogRankAnswer:
+    async def statistics_log_rank(body: LogRankRequest, _: MayCalculate) -> LogRankAnswer:
         """Compare the curves of two groups or more; for two groups with the hazard ratio of the first to the second.
 
         Mantel-Haenszel variance; the degrees of freedom count the groups that expect an event. Where the test is not
@@ -58,7 +59,7 @@ def build_router() -> APIRouter:
 
     @router.post("/restricted-mean", summary="Mean time up to a horizon", operation_id="statistics_restricted_mean")
     @bulk
-    async def statistics_restricted_mean(body: RestrictedMeanRequest) -> RestrictedMeanAnswer:
+    async def statistics_restricted_mean(body: RestrictedMeanRequest, _: MayCalculate) -> RestrictedMeanAnswer:
         """Return the area under each group's Kaplan-Meier curve up to a horizon, with standard error and limits.
 
         Without a horizon it is the smallest of the groups' last times. For two groups the difference is tested.

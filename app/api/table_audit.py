@@ -8,6 +8,7 @@ from types import ModuleType
 
 from fastapi import APIRouter
 
+from app.api.callers import MayCalculate
 from app.api.routes import CalculatorRoute
 from app.clinical.refusal import InputError, RefusedInputError
 from app.statistics.errors import StatisticsInputError
@@ -27,7 +28,7 @@ def build_router() -> APIRouter:
     router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=CalculatorRoute)
 
     @router.post("/table-audit", summary="Audit of a published table", operation_id="statistics_table_audit")
-    async def statistics_table_audit(body: TableAuditRequest) -> TableAuditAnswer:
+    async def statistics_table_audit(body: TableAuditRequest, _: MayCalculate) -> TableAuditAnswer:
         """Recompute every percent and p-value of a printed table from its counts, and say what does not follow.
 
         Where a printed p does not follow, other tests and group sizes near the printed ones are searched for what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.api.callers import MayCalculate
 from app.api.routes import CalculatorRoute
 from app.clinical.patient import PatientCheck
 from app.clinical.rulebook import Rulebook
@@ -19,7 +20,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
     indication, ivig, aspirin = Indication(rulebook), Ivig(rulebook, check), Aspirin(rulebook, check)
 
     @router.post("/indication", summary="Is anakinra indicated, and as what?", operation_id="anakinra_indication")
-    async def anakinra_indication(body: IndicationRequest) -> IndicationAnswer:
+    async def anakinra_indication(body: IndicationRequest, _: MayCalculate) -> IndicationAnswer:
         """Decide by the study's protocol: adjunct of the critically ill, rescue of the refractory, or neither.
 
         Refractory to IVIG by AHA (36 h, the default), JCS (24 h) or NIH (24 h without improvement). Until the window
@@ -28,12 +29,12 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         return indication(body)
 
     @router.post("/ivig", summary="Dose of intravenous immunoglobulin", operation_id="ivig_dose")
-    async def ivig_dose(body: IvigRequest) -> IvigAnswer:
+    async def ivig_dose(body: IvigRequest, _: MayCalculate) -> IvigAnswer:
         """Work out 2 g/kg by ideal body weight, at most 100 g, perhaps over two days; no second course."""
         return ivig(body)
 
     @router.post("/aspirin", summary="Dose of aspirin", operation_id="aspirin_dose")
-    async def aspirin_dose(body: AspirinRequest) -> AspirinAnswer:
+    async def aspirin_dose(body: AspirinRequest, _: MayCalculate) -> AspirinAnswer:
         """Work out 3 to 5 mg/kg/day, at most 81 mg, held with platelets of 80 x 10*3/uL or less or with bleeding."""
         return aspirin(body)
 

@@ -1,7 +1,8 @@
 """The built-in cohorts: `study`, which is only read, and `example`, on which the documented changes can be tried.
 
-`study` is the synthetic study cohort. `example` holds two invented patients; it is made when a request names it and
-there is none, with the job that made it, and is an ordinary cohort from then on.
+`study` is the synthetic study cohort; it belongs to no tenant and is seen by all. `example` holds two invented
+patients, and each tenant has its own. It is made when a request names it and there is none, with the job that made it,
+and is an ordinary cohort from then on.
 """
 
 from __future__ import annotations

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from threading import Event
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.cohorts.errors import JobLostError, StoreError
 from app.cohorts.intake.taking import StoppedError, Work
 from app.cohorts.service import CohortService
 from app.cohorts.store.model import Job
+
+if TYPE_CHECKING:
+    from app.cohorts.store import Store
 
 Describe = Callable[[Exception], dict[str, Any]]
 Release = Callable[[], None]
@@ -55,7 +58,7 @@ class Jobs:
         wait(tuple(self._running), _PATIENCE_SECONDS)
 
     def _run(self, job: Job, total: int, call: Callable[[Work], object], describe: Describe, release: Release) -> None:
-        store = self._service.store
+        store = self._service.of(job.tenant).store
         work = Work(lambda done: store.beat(job.id, done, total), self._stop.is_set, job.id)
         try:
             with store.write() as writer:
@@ -64,11 +67,12 @@ class Jobs:
         except JobLostError:
             pass
         except Exception as exc:  # noqa: BLE001  # whatever went wrong is the job's outcome
-            self._fail(job, _STOPPED if isinstance(exc, StoppedError) else describe(exc))
+            self._fail(store, job, _STOPPED if isinstance(exc, StoppedError) else describe(exc))
         finally:
             release()
 
-    def _fail(self, job: Job, error: dict[str, Any]) -> None:
+    @staticmethod
+    def _fail(store: Store, job: Job, error: dict[str, Any]) -> None:
         # A database that cannot be written now leaves the job to be found lost.
-        with suppress(StoreError), self._service.store.write() as writer:
+        with suppress(StoreError), store.write() as writer:
             writer.finish_job(job.id, error=error)

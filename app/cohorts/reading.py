@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from app.clinical.rulebook import Rulebook
 from app.cohorts.builtin import EXAMPLE, STUDY, has_example, seed, seed_example
@@ -18,6 +19,7 @@ from app.cohorts.intake.columns import Layout
 from app.cohorts.intake.taking import Intake, ReadRecord
 from app.cohorts.store.model import Cohort, Job, Patient
 from app.cohorts.summary import CohortDetail, detail_of
+from app.database.tenants import DEFAULT_TENANT, SHARED_TENANT
 from app.database.watched_file import Appearance
 
 if TYPE_CHECKING:
@@ -33,22 +35,14 @@ class Page(NamedTuple):
     has_more: bool
 
 
-class CohortReader:
-    """Shows cohorts and their patients, the built-in cohort included."""
+class _Shared:
+    """What the readers of all tenants have in common."""
 
-    def __init__(self, database: CohortDatabase, rulebook: Rulebook, read: ReadRecord) -> None:
-        self._database = database
-        self._derivers = Derivers(rulebook)
-        self._read = read
-        self._seeding = Lock()
+    def __init__(self) -> None:
+        self.seeding = Lock()
         # The file that the built-in cohort is known to be in; a database that is no file has none.
-        self._seeded_in: Appearance | None = None
-        self._is_seeded = False
-
-    @property
-    def store(self) -> Store:
-        """The store underneath."""
-        return self._database.store
+        self.seeded_in: Appearance | None = None
+        self.is_seeded = False
 
     @cached_property
     def layout(self) -> Layout:
@@ -56,6 +50,37 @@ class CohortReader:
         from app.cohorts.records import PatientRecord  # noqa: PLC0415  # its schema is needed here alone
 
         return Layout(PatientRecord.model_json_schema())
+
+
+class CohortReader:
+    """Shows a tenant's cohorts and their patients, the built-in cohort included. What is another's is not there."""
+
+    def __init__(
+        self, database: CohortDatabase, rulebook: Rulebook, read: ReadRecord, tenant: str = DEFAULT_TENANT
+    ) -> None:
+        self._database = database
+        self._derivers = Derivers(rulebook)
+        self._read = read
+        self._shared = _Shared()
+        self.tenant = tenant
+
+    def of(self, tenant: str) -> Self:
+        """Return the same for another tenant."""
+        if tenant == self.tenant:
+            return self
+        theirs = copy(self)
+        theirs.tenant = tenant
+        return theirs
+
+    @property
+    def store(self) -> Store:
+        """The tenant's store."""
+        return self._database.store.of(self.tenant)
+
+    @property
+    def layout(self) -> Layout:
+        """The columns that a CSV may have."""
+        return self._shared.layout
 
     @contextmanager
     def open(self, cohort_id: str) -> Iterator[tuple[Reader, Cohort]]:
@@ -74,12 +99,13 @@ class CohortReader:
 
     def prepare(self) -> None:
         """Make sure that the built-in cohort is there; costs next to nothing from the second time on."""
-        with self._seeding:
+        shared = self._shared
+        with shared.seeding:
             file = self._database.appearance
-            if not self._is_seeded or self._seeded_in != file:
+            if not shared.is_seeded or shared.seeded_in != file:
                 deriver = self._derivers.default
-                seed(self.store, Intake(self._read, deriver), rules_of(deriver))
-                self._is_seeded, self._seeded_in = True, file
+                seed(self._database.store.of(SHARED_TENANT), Intake(self._read, deriver), rules_of(deriver))
+                shared.is_seeded, shared.seeded_in = True, file
 
     def offer(self, cohort_id: str) -> None:
         """Make the cohort `example` if it is the one that is named and there is none."""

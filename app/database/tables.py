@@ -26,6 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from app.database.tenants import DEFAULT_TENANT, LONGEST_TENANT
+
 METADATA: Final = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -63,11 +65,19 @@ def _cohort() -> Column[Any]:
     return Column("cohort_number", _NUMBER, ForeignKey("cohorts.number", ondelete="CASCADE"), nullable=False)
 
 
+def _tenant() -> Column[Any]:
+    """Return the column that says whose a row is; a release that knew no tenants writes the default one."""
+    return Column(
+        "tenant", String(LONGEST_TENANT), nullable=False, server_default=DEFAULT_TENANT, comment="whose it is"
+    )
+
+
 COHORTS: Final = Table(
     "cohorts",
     METADATA,
     Column("number", _NUMBER, primary_key=True, autoincrement=True, comment="order of creation; internal"),
     Column("id", String(64), nullable=False, comment="public id"),
+    _tenant(),
     Column("name", String(500), nullable=False),
     Column("description", Text),
     Column("version", BigInteger, nullable=False, comment="grows with every change; the ETag"),
@@ -77,7 +87,7 @@ COHORTS: Final = Table(
     Column("read_only", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    UniqueConstraint("id"),
+    UniqueConstraint("tenant", "id"),
     CheckConstraint("version >= 1", name="version_positive"),
     CheckConstraint("n >= 0", name="n_not_negative"),
     CheckConstraint("next_position > n", name="position_past_n"),
@@ -124,6 +134,7 @@ TALLIES: Final = Table(
 IDEMPOTENCY: Final = Table(
     "idempotency",
     METADATA,
+    _tenant(),
     Column("scope", String(200), nullable=False, comment="method and path"),
     Column("key", String(255), nullable=False, comment="Idempotency-Key of the caller"),
     Column("fingerprint", LargeBinary, nullable=False, comment="hash of the request"),
@@ -131,14 +142,15 @@ IDEMPOTENCY: Final = Table(
     Column("headers", Text, nullable=False, comment="JSON"),
     Column("body", LargeBinary, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
-    PrimaryKeyConstraint("scope", "key"),
+    PrimaryKeyConstraint("tenant", "scope", "key"),
     Index(None, "expires_at"),
     CheckConstraint("status BETWEEN 100 AND 599", name="status_in_range"),
 )
 JOBS: Final = Table(
     "jobs",
     METADATA,
-    Column("id", String(64), primary_key=True),
+    _tenant(),
+    Column("id", String(64), nullable=False),
     Column("kind", String(64), nullable=False),
     Column("cohort_id", String(64), comment="public id; the job outlives the cohort"),
     Column("state", String(16), nullable=False),
@@ -149,8 +161,64 @@ JOBS: Final = Table(
     Column("owner", String(200), nullable=False, comment="the process that runs it"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False, comment="also the process's last sign of life"),
+    PrimaryKeyConstraint("tenant", "id"),
     Index(None, "state", "updated_at"),
     CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed')", name="state_known"),
     CheckConstraint("progress >= 0", name="progress_not_negative"),
     CheckConstraint("total IS NULL OR total >= 0", name="total_not_negative"),
+)
+API_KEYS: Final = Table(
+    "api_keys",
+    METADATA,
+    Column("id", String(32), primary_key=True, comment="the visible part of the key"),
+    Column("name", String(200), nullable=False, comment="who it was made for"),
+    Column("tenant", String(LONGEST_TENANT), nullable=False),
+    Column("scopes", String(200), nullable=False, comment="divided by spaces"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime, comment="to the hour: not written for each request"),
+)
+API_KEY_SECRETS: Final = Table(
+    "api_key_secrets",
+    METADATA,
+    Column("key_id", String(32), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256 of the whole key"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("valid_until", UtcDateTime, comment="end of the overlap after a rotation"),
+    PrimaryKeyConstraint("key_id", "hash"),
+    CheckConstraint("length(hash) = 32", name="hash_length"),
+)
+CLIENTS: Final = Table(
+    "clients",
+    METADATA,
+    Column("id", String(64), primary_key=True, comment="client_id"),
+    Column("name", String(200), nullable=False),
+    Column("tenant", String(LONGEST_TENANT), nullable=False),
+    Column("scopes", String(200), nullable=False, comment="the most it may ask for, divided by spaces"),
+    Column("jwks", Text, comment="JSON: its public keys"),
+    Column("jwks_url", String(2000), comment="where its public keys are"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime, comment="when it last got a token, to the hour"),
+    CheckConstraint("(jwks IS NULL) <> (jwks_url IS NULL)", name="one_source_of_keys"),
+)
+CLIENT_ASSERTIONS: Final = Table(
+    "client_assertions",
+    METADATA,
+    Column("client_id", String(64), ForeignKey("clients.id", ondelete="CASCADE"), nullable=False),
+    Column("jti", LargeBinary, nullable=False, comment="SHA-256 of an assertion's jti, which is not taken again"),
+    Column("expires_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("client_id", "jti"),
+    Index(None, "expires_at"),
+)
+ACCESS_TOKENS: Final = Table(
+    "access_tokens",
+    METADATA,
+    Column("hash", LargeBinary, primary_key=True, comment="SHA-256 of the token"),
+    Column("client_id", String(64), ForeignKey("clients.id", ondelete="CASCADE"), nullable=False),
+    Column("scopes", String(200), nullable=False, comment="divided by spaces"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index(None, "expires_at"),
 )

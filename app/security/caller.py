@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from app.database.tenants import DEFAULT_TENANT
+
 Scope = Literal["calculate", "cohort:read", "cohort:write", "cohort:delete", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-# The tenant of whoever calls a service that has no callers configured, and of all that was kept before there were any.
-DEFAULT_TENANT: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +25,9 @@ class Caller:
 
 # Without configured callers the service answers this machine alone, and whoever calls may do everything.
 LOCAL: Final = Caller("local", DEFAULT_TENANT, frozenset(SCOPES))
+# Whoever calls from this machine while it cannot be found out whether there are callers: calculators keep nothing.
+UNSURE: Final = Caller("local", DEFAULT_TENANT, frozenset({"calculate"}))
+# Who calls an operation that is for everybody, and who could not be told: may do nothing, owns nothing.
+NOBODY: Final = Caller("nobody", "", frozenset())
+
+__all__ = ["DEFAULT_TENANT", "LOCAL", "NOBODY", "SCOPES", "UNSURE", "Caller", "Scope"]

@@ -23,7 +23,13 @@ from app.database.probe import revision_of
 from app.database.tables import METADATA
 
 ROOT = Path(__file__).parents[2]
-TABLES = {"cohorts", "patients", "strata", "tallies", "idempotency", "jobs"}
+TABLES = {"cohorts", "patients", "strata", "tallies", "idempotency", "jobs"} | {
+    "access_tokens",
+    "api_key_secrets",
+    "api_keys",
+    "client_assertions",
+    "clients",
+}
 
 
 def tables(url: str) -> set[str]:

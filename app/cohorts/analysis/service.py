@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final, Literal, NamedTuple
 
@@ -51,6 +51,10 @@ class Analyses:
     def over(cls, opened: Opened, rulebook: Rulebook) -> Analyses:
         """Make the service; the study's normal values come from its rule set."""
         return cls(opened, normal_of(rulebook), Kept(_KEPT_BYTES))
+
+    def within(self, opened: Opened) -> Analyses:
+        """Return the same over what another caller may open; an answer is kept by whose cohort it is of."""
+        return replace(self, opened=opened)
 
     def analysis(self, cohort_id: str, question: Question) -> Analysis:
         """Analyse a cohort. CohortNotFoundError, DatabaseUnavailableError."""
@@ -107,8 +111,8 @@ def normal_of(rulebook: Rulebook) -> Normal:
 
 
 def etag_of(cohort: Cohort, question: Question, form: str) -> str:
-    """Name an answer by all it depends on: cohort, version, question, format and this release."""
-    depends = (cohort.id, cohort.version, cohort.created_at.isoformat(), question, form, __version__)
+    """Name an answer by all it depends on: whose cohort, version, question, format and this release."""
+    depends = (cohort.tenant, cohort.id, cohort.version, cohort.created_at.isoformat(), question, form, __version__)
     return f'"{cohort.version}-{hashlib.sha256(repr(depends).encode()).hexdigest()[:_TAG]}"'
 
 

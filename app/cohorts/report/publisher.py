@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -56,6 +56,10 @@ class Publisher:
     def over(cls, open_cohort: OpenCohort, rulebook: Rulebook) -> Publisher:
         """Make the publisher; the study's normal values come from its rule set."""
         return cls(open_cohort, normal_of(rulebook), Kept(_KEPT_BYTES))
+
+    def within(self, open_cohort: OpenCohort) -> Publisher:
+        """Return the same over what another caller may open; what was made is kept by whose cohort it is of."""
+        return replace(self, open_cohort=open_cohort)
 
     def svg(self, cohort_id: str, name: FigureName, question: Question, known: Known) -> Published:
         """Draw a figure of a cohort as SVG, unless the caller knows its ETag."""

@@ -25,7 +25,7 @@ class AnswerWriter(Reader):
     def recall(self, scope: str, key: str, fingerprint: bytes) -> Remembered | None:
         """Return the answer kept for a key, as Reader.recall does, and hold back whoever else comes with it."""
         if self._connection.dialect.name == "postgresql":
-            self._connection.execute(_LOCK, {"lock": _number(scope, key)})
+            self._connection.execute(_LOCK, {"lock": _number(self.tenant, scope, key)})
         return super().recall(scope, key, fingerprint)
 
     def remember(  # noqa: PLR0913  # what an answer consists of
@@ -47,6 +47,7 @@ class AnswerWriter(Reader):
             raise IdempotencyConflictError("The key was answered meanwhile.")
         self._connection.execute(sa.delete(IDEMPOTENCY).where(IDEMPOTENCY.c.expires_at <= self.now))
         kept = {
+            "tenant": self.tenant,
             "scope": scope,
             "key": key,
             "fingerprint": fingerprint,
@@ -58,7 +59,7 @@ class AnswerWriter(Reader):
         self._connection.execute(sa.insert(IDEMPOTENCY).values(kept))
 
 
-def _number(scope: str, key: str) -> int:
+def _number(tenant: str, scope: str, key: str) -> int:
     """Return a key as the 64-bit number by which PostgreSQL names a lock."""
-    digest = blake2b(f"{scope}\n{key}".encode(), digest_size=8).digest()
+    digest = blake2b(f"{tenant}\n{scope}\n{key}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

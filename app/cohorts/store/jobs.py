@@ -34,7 +34,8 @@ class JobWriter(Reader):
         It belongs to this process, which shows that it lives by `Store.beat`.
         """
         kept = {
-            "id": job_id or secrets.token_hex(8),
+            "tenant": self.tenant,
+            "id": job_id or secrets.token_hex(16),
             "kind": kind,
             "cohort_id": cohort_id,
             "state": "queued",
@@ -69,7 +70,10 @@ class JobWriter(Reader):
 
     def _move(self, job_id: str, kept: dict[str, Any]) -> Job:
         mine = sa.update(JOBS).where(
-            JOBS.c.id == job_id, JOBS.c.owner == self._board.owner, JOBS.c.state.in_(UNDER_WAY)
+            JOBS.c.tenant == self.tenant,
+            JOBS.c.id == job_id,
+            JOBS.c.owner == self._board.owner,
+            JOBS.c.state.in_(UNDER_WAY),
         )
         moved = mine.values(**kept, updated_at=self.now).returning(*JOBS.columns)
         row = self._connection.execute(moved).one_or_none()
@@ -78,7 +82,7 @@ class JobWriter(Reader):
         return job_of(row, self._board)
 
     def give_up_jobs(self) -> int:
-        """Fail the jobs whose process has not been heard of for the lease; returns how many."""
+        """Fail the jobs whose process has not been heard of for the lease, whose jobs they may be; returns how many."""
         silent = sa.update(JOBS).where(
             JOBS.c.state.in_(UNDER_WAY), JOBS.c.owner != self._board.owner, JOBS.c.updated_at < self.now - LEASE
         )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from app.database.tenants import DEFAULT_TENANT
+
 if TYPE_CHECKING:
     from app.cohorts.derivation import Derived
 
@@ -31,6 +33,7 @@ class Cohort:
     read_only: bool
     created_at: datetime
     updated_at: datetime
+    tenant: str = DEFAULT_TENANT
 
 
 @dataclass(slots=True)
@@ -126,3 +129,4 @@ class Job:
     error: dict[str, Any] | None
     created_at: datetime
     updated_at: datetime
+    tenant: str = DEFAULT_TENANT

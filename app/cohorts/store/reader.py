@@ -18,6 +18,7 @@ from app.cohorts.errors import (
 from app.cohorts.store.board import Board
 from app.cohorts.store.model import ENDED, Cohort, Job, Patient, Remembered
 from app.database.tables import COHORTS, IDEMPOTENCY, JOBS, PATIENTS, STRATA, TALLIES
+from app.database.tenants import SHARED_TENANT
 
 if TYPE_CHECKING:
     from app.statistics.tally import Tally
@@ -35,12 +36,14 @@ _PATIENT: Final = sa.select(
 
 
 class Reader:
-    """What may be asked of one snapshot of the database."""
+    """What a tenant may ask of one snapshot of the database: what is its own, and what is built in."""
 
-    def __init__(self, connection: sa.Connection, board: Board, now: datetime) -> None:
+    def __init__(self, connection: sa.Connection, board: Board, now: datetime, tenant: str) -> None:
         self._connection = connection
         self._board = board
         self.now = now
+        self.tenant = tenant
+        self._seen = COHORTS.c.tenant.in_((tenant, SHARED_TENANT))
 
     def _settle(self) -> None:
         """Write what waits to be written, so that what is read tells of it. A reader has nothing of the kind."""
@@ -48,7 +51,7 @@ class Reader:
     def cohort(self, cohort_id: str) -> Cohort:
         """Return a cohort with its current version and n, or raise CohortNotFoundError."""
         self._settle()
-        row = self._connection.execute(_COHORT.where(COHORTS.c.id == cohort_id)).one_or_none()
+        row = self._connection.execute(_COHORT.where(self._seen, COHORTS.c.id == cohort_id)).first()
         if row is None:
             raise CohortNotFoundError("There is no such cohort.")
         return cohort_of(row)
@@ -56,7 +59,7 @@ class Reader:
     def cohorts(self, after: int = 0, limit: int = 50) -> list[Cohort]:
         """Return up to `limit` cohorts in order of creation, those past the cohort number `after`."""
         self._settle()
-        page = _COHORT.where(COHORTS.c.number > after).order_by(COHORTS.c.number).limit(limit)
+        page = _COHORT.where(self._seen, COHORTS.c.number > after).order_by(COHORTS.c.number).limit(limit)
         return [cohort_of(row) for row in self._connection.execute(page)]
 
     def patient(self, cohort: Cohort, patient_id: str) -> Patient:
@@ -124,7 +127,9 @@ class Reader:
         IdempotencyConflictError when the key was used with another fingerprint. Within a `write` it also holds back
         every other transaction with the same key until this one ends.
         """
-        one = sa.select(IDEMPOTENCY).where(IDEMPOTENCY.c.scope == scope, IDEMPOTENCY.c.key == key)
+        one = sa.select(IDEMPOTENCY).where(
+            IDEMPOTENCY.c.tenant == self.tenant, IDEMPOTENCY.c.scope == scope, IDEMPOTENCY.c.key == key
+        )
         row = self._connection.execute(one.where(IDEMPOTENCY.c.expires_at > self.now)).one_or_none()
         if row is None:
             return None
@@ -134,7 +139,8 @@ class Reader:
 
     def job(self, job_id: str) -> Job:
         """Return a job as far as it has come, or raise JobNotFoundError."""
-        row = self._connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).one_or_none()
+        one = sa.select(JOBS).where(JOBS.c.tenant == self.tenant, JOBS.c.id == job_id)
+        row = self._connection.execute(one).one_or_none()
         if row is None:
             raise JobNotFoundError("There is no such job.")
         return job_of(row, self._board)
@@ -153,6 +159,7 @@ def cohort_of(row: sa.Row[Any]) -> Cohort:
         read_only=row.read_only,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        tenant=row.tenant,
     )
 
 
@@ -171,6 +178,7 @@ def job_of(row: sa.Row[Any], board: Board) -> Job:
         error=_json(row.error),
         created_at=row.created_at,
         updated_at=row.updated_at,
+        tenant=row.tenant,
     )
 
 

@@ -32,8 +32,10 @@ _UPDATE: Final = (
 class RecountWriter(Reader):
     """The part of a writer that goes through whole cohorts, and keeps the pending changes."""
 
-    def __init__(self, connection: sa.Connection, board: Board, now: datetime, digits: Mapping[str, int]) -> None:
-        super().__init__(connection, board, now)
+    def __init__(
+        self, connection: sa.Connection, board: Board, now: datetime, tenant: str, digits: Mapping[str, int]
+    ) -> None:
+        super().__init__(connection, board, now, tenant)
         self._digits = digits
         self._changes: dict[int, Change] = {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,8 +17,10 @@ from app.cohorts.store.model import ENDED, Cohort, Job
 from app.cohorts.store.reader import Reader
 from app.cohorts.store.writer import Writer
 from app.database.engine import IN_MEMORY, WRITES, translated
-from app.database.tables import JOBS
+from app.database.tables import COHORTS, JOBS
+from app.database.tenants import DEFAULT_TENANT
 
+_PAGE: Final = 50
 _SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
@@ -26,22 +29,36 @@ def _utc_now() -> datetime:
 
 
 class Store:
-    """Cohorts, patients, tallies, remembered answers and jobs in one database."""
+    """One tenant's cohorts, patients, tallies, remembered answers and jobs in one database."""
 
     def __init__(
-        self, engine: sa.Engine, *, digits: Mapping[str, int] | None = None, clock: Callable[[], datetime] = _utc_now
+        self,
+        engine: sa.Engine,
+        *,
+        tenant: str = DEFAULT_TENANT,
+        digits: Mapping[str, int] | None = None,
+        clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         """`digits` are the decimal digits of each variable; without them, the catalogue's."""
         self._engine = engine
+        self.tenant = tenant
         self._digits = _catalogue() if digits is None else digits
         self._clock = clock
         self._board = Board()
+
+    def of(self, tenant: str) -> Store:
+        """Return the store of a tenant in the same database."""
+        if tenant == self.tenant:
+            return self
+        theirs = copy(self)
+        theirs.tenant = tenant
+        return theirs
 
     @contextmanager
     def write(self) -> Iterator[Writer]:
         """Begin a transaction; it is committed at the end of the block and rolled back by an exception."""
         with self._transaction({WRITES: True}) as connection:
-            writer = Writer(connection, self._board, self._clock(), self._digits)
+            writer = self._writer(connection)
             yield writer
             writer.settle()
 
@@ -50,7 +67,10 @@ class Store:
         """Begin a snapshot: all that is read within the block is of one moment."""
         options = _SNAPSHOT if self._engine.dialect.name == "postgresql" else {}
         with self._transaction(options) as connection:
-            yield Reader(connection, self._board, self._clock())
+            yield Reader(connection, self._board, self._clock(), self.tenant)
+
+    def _writer(self, connection: sa.Connection) -> Writer:
+        return Writer(connection, self._board, self._clock(), self.tenant, self._digits)
 
     @contextmanager
     def _transaction(self, options: Mapping[str, Any]) -> Iterator[sa.Connection]:
@@ -68,30 +88,33 @@ class Store:
         if job.state in ENDED or self._clock() - job.updated_at < LEASE:
             return job
         with suppress(StoreError), self._transaction({WRITES: "at once"}) as connection:
-            Writer(connection, self._board, self._clock(), self._digits).give_up_jobs()
+            self._writer(connection).give_up_jobs()
         with self.read() as reader:
             return reader.job(job_id)
 
     def rebuild(self, cohort_id: str | None = None) -> Iterator[tuple[Cohort, bool]]:
-        """Count the tallies of one cohort, or of all, anew from their rows, each in a transaction of its own.
+        """Count the tallies of one of the tenant's cohorts, or of everybody's, anew from their rows.
 
-        Yields each cohort as it is then, and whether the kept tallies had differed. CohortNotFoundError.
+        Each in a transaction of its own. Yields each cohort as it is then, and whether the kept tallies had differed.
+        CohortNotFoundError.
         """
-        for found in self._ids() if cohort_id is None else (cohort_id,):
-            with self.write() as writer:
+        for tenant, found in self._all() if cohort_id is None else ((self.tenant, cohort_id),):
+            with self.of(tenant).write() as writer:
                 cohort = writer.lock(found, even_read_only=True)
                 differed = writer.rebuild(cohort)
                 cohort = writer.cohort(found)
             yield cohort, differed
 
-    def _ids(self) -> Iterator[str]:
+    def _all(self) -> Iterator[tuple[str, str]]:
+        """Yield tenant and id of every cohort there is, in order of creation."""
         after = 0
+        columns = sa.select(COHORTS.c.number, COHORTS.c.tenant, COHORTS.c.id).order_by(COHORTS.c.number).limit(_PAGE)
         while True:
-            with self.read() as reader:
-                page = reader.cohorts(after)
+            with self._transaction({}) as connection:
+                page = connection.execute(columns.where(COHORTS.c.number > after)).all()
             if not page:
                 return
-            yield from (cohort.id for cohort in page)
+            yield from ((tenant, cohort_id) for _, tenant, cohort_id in page)
             after = page[-1].number
 
     def beat(self, job_id: str, progress: int, total: int | None = None) -> None:

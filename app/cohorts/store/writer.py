@@ -51,7 +51,8 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         A read-only cohort can be filled in the transaction that creates it, and never again.
         """
         kept = {
-            "id": cohort_id or secrets.token_hex(8),
+            "id": cohort_id or secrets.token_hex(16),
+            "tenant": self.tenant,
             "name": name,
             "description": description,
             "version": 1,
@@ -72,8 +73,8 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         StaleVersionError unless the version is `if_match` (None: any version).
         """
         self._settle()
-        one = sa.select(COHORTS).where(COHORTS.c.id == cohort_id).with_for_update()
-        row = self._connection.execute(one).one_or_none()
+        one = sa.select(COHORTS).where(self._seen, COHORTS.c.id == cohort_id).with_for_update()
+        row = self._connection.execute(one).first()
         if row is None:
             raise CohortNotFoundError("There is no such cohort.")
         if row.number in self._changes:

@@ -1,0 +1,30 @@
+"""Why a caller is not let in. No text repeats what was sent, or says which part of it was wrong."""
+
+from __future__ import annotations
+
+
+class UnknownCallerError(Exception):
+    """The credential is not known, not valid any more, or not proved. The one message tells a guesser nothing.
+
+    `reason` is for tests and never leaves the service.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The caller is not known.")
+        self.reason = reason
+
+
+class CallersUnavailableError(Exception):
+    """It cannot be found out now who calls; the same request may succeed later. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class CallerCommandError(Exception):
+    """A command about keys or clients cannot do what it was asked; the text is for whoever typed it."""
+
+
+class IssuersError(Exception):
+    """The file of issuers cannot be used; the text says where and why."""

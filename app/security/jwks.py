@@ -1,0 +1,125 @@
+"""Other people's public keys (JWKS), fetched and kept: with time-outs and limits, one fetch at a time, never a flood.
+
+Whoever sends a token cannot make the service fetch anything but the configured address, and not more often than
+every half minute.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Mapping
+from threading import Lock
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from app.security.errors import CallersUnavailableError
+
+Fetch = Callable[[str], bytes]
+Jwk = Mapping[str, Any]
+# Kept so long, and used so much longer while they cannot be fetched anew.
+_FRESH_SECONDS: Final = 600.0
+_STALE_SECONDS: Final = 86_400.0
+# An unknown key, or a fetch that failed, is reason to fetch again after so long, and not before.
+REFETCH_SECONDS: Final = 30.0
+_CONNECT_SECONDS: Final = 3.0
+_WHOLE_SECONDS: Final = 5.0
+_MOST_BYTES: Final = 256_000
+_MOST_KEYS: Final = 100
+_PIECE: Final = 16_384
+_OK: Final = 200
+
+
+class KeySet:
+    """The keys at one address. Blocks while it fetches; may be used on several threads."""
+
+    def __init__(self, url: str, fetch: Fetch | None = None, clock: Callable[[], float] = monotonic) -> None:
+        self.url = url
+        self._fetch = fetch or fetched
+        self._clock = clock
+        self._lock = Lock()
+        self._keys: dict[str, Jwk] = {}
+        self._fetched_at: float | None = None
+        self._tried_at: float | None = None
+
+    def key(self, kid: str) -> Jwk | None:
+        """Return the key of that id; None when the address holds none. CallersUnavailableError."""
+        now = self._clock()
+        found = self._keys.get(kid)
+        if found is None or self._age(now) > _FRESH_SECONDS:
+            self._renew(kid)
+            found = self._keys.get(kid)
+        if self._age(self._clock()) > _STALE_SECONDS:
+            raise CallersUnavailableError("The issuer's keys cannot be had.")
+        return found
+
+    def _age(self, now: float) -> float:
+        return float("inf") if self._fetched_at is None else now - self._fetched_at
+
+    def _renew(self, kid: str) -> None:
+        """Fetch, unless another thread just did, or it is too early to ask again."""
+        with self._lock:
+            now = self._clock()
+            if kid in self._keys and self._age(now) <= _FRESH_SECONDS:
+                return
+            if self._tried_at is not None and now - self._tried_at < REFETCH_SECONDS:
+                return
+            self._tried_at = now
+            try:
+                self._keys = keys_of(self._fetch(self.url))
+            except (OSError, http.client.HTTPException, ValueError, RecursionError):
+                return
+            self._fetched_at = self._clock()
+
+
+def keys_of(text: bytes) -> dict[str, Jwk]:
+    """Return the signing keys of a JWKS by their ids. Raises ValueError; what is no public signing key is left out."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
+        raise ValueError("not a JWKS")  # noqa: TRY004  # as for any other document that is none
+    found: dict[str, Jwk] = {}
+    for key in document["keys"][:_MOST_KEYS]:
+        if isinstance(key, dict) and isinstance(kid := key.get("kid"), str) and _may_sign(key):
+            # Of two keys with one id nobody can tell which is meant.
+            found[kid] = {} if kid in found else key
+    return {kid: key for kid, key in found.items() if key}
+
+
+def _may_sign(key: Jwk) -> bool:
+    operations = key.get("key_ops")
+    signs = not isinstance(operations, list) or "verify" in operations
+    return key.get("kty") in {"RSA", "EC"} and key.get("use", "sig") == "sig" and signs
+
+
+def fetched(url: str) -> bytes:
+    """Fetch a document: no redirects, no more than 256 kB, no longer than five seconds. OSError, ValueError."""
+    parts = urlsplit(url)
+    connection = _connection(parts.scheme, parts.hostname or "", parts.port)
+    until = monotonic() + _WHOLE_SECONDS
+    try:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "defervesce"})
+        answer = connection.getresponse()
+        if answer.status != _OK:
+            raise ValueError("the address did not answer 200")
+        return _read(answer, until)
+    finally:
+        connection.close()
+
+
+def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+    if scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, port, timeout=_CONNECT_SECONDS, context=context)
+    return http.client.HTTPConnection(host, port, timeout=_CONNECT_SECONDS)
+
+
+def _read(answer: http.client.HTTPResponse, until: float) -> bytes:
+    found = bytearray()
+    while piece := answer.read1(_PIECE):
+        found += piece
+        if len(found) > _MOST_BYTES or monotonic() > until:
+            raise ValueError("the document is too large or comes too slowly")
+    return bytes(found)
