@@ -181,7 +181,7 @@ def _at(record: PatientRecord, path: Path) -> Any:  # noqa: ANN401 - a part of a
 
 
 def changed(text: str, changes: Changes) -> PatientRecord:
-    """Return the record of a text with some numbers replaced. What was absent stays absent, what was null stays null."""
+    """Return the record of a text with some numbers replaced. What was absent stays absent, and null stays null."""
     sent = msgspec.json.decode(text)
     for path, number in changes.items():
         part: Any = sent

@@ -13,7 +13,16 @@ from app.clinical.quantities import Quantities, tiers_of
 from app.clinical.rulebook import LoadedRuleSet
 from app.clinical.vasoactive import AGENTS
 from app.cohorts.precision import DIGITS, at_precision, factor_of
-from app.cohorts.records import AtPresentation, Cytokines, PatientRecord, Temperature, Treatment, course_of, each, infusion_of
+from app.cohorts.records import (
+    AtPresentation,
+    Cytokines,
+    PatientRecord,
+    Temperature,
+    Treatment,
+    course_of,
+    each,
+    infusion_of,
+)
 
 Path = tuple[str | int, ...]
 
@@ -151,9 +160,13 @@ class RecordNumbers:
 
     def _folds(self, cytokines: Cytokines, found: list[Odd]) -> None:
         rule = self._fold
+        good = rule.good
         for name, one in each(cytokines):
-            if one is not None and one.fold is not None and not rule.is_plain(one.fold):
-                found.append(Odd(("cytokines", name, "fold"), one.fold, rule))
+            if one is None:
+                continue
+            fold = one.fold
+            if fold is not None and fold not in good and not rule.is_plain(fold):
+                found.append(Odd(("cytokines", name, "fold"), fold, rule))
 
     def _at_presentation(self, child: AtPresentation, found: list[Odd]) -> None:
         _look(child, self._presentation, ("presentation",), found)

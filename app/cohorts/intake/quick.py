@@ -12,8 +12,9 @@ tell the two apart; where the word null was sent, the text comes from structs th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
-from types import NoneType, UnionType
+from functools import cache, reduce
+from operator import or_
+from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -25,13 +26,14 @@ from app.cohorts.intake.taking import Read
 from app.cohorts.records import PatientRecord, Treatment
 
 _NULL: Final = b"null"
-_PLAIN: Final = frozenset({str, int, float, bool})
+_PLAIN: Final = frozenset({str, int, float, bool, NoneType})
 # They bound nothing: how a model is told from true and false, and that a list may become a tuple.
 _SILENT: Final = (Discriminator, FieldInfo, Strict, Tag)
 _BOUNDS: Final = ("min_length", "max_length", "ge", "le", "pattern")
+# From here on the models write an exponent with a plus sign. No number of medicine is that large: the models take it.
+_HUGE: Final = 1e16
 _FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode: Final = msgspec.json.Encoder().encode
-_Kind = Any  # an annotation, of a model or of a struct
 
 
 def read_quickly(raw: bytes) -> Read | None:
@@ -92,36 +94,27 @@ def _member(field: FieldInfo, absent: Any, *, keeps_null: bool) -> tuple[Any, ..
     return (kind | UnsetType if absent is UNSET else kind, absent)
 
 
-def _kind(of: _Kind, bounds: Iterable[object], *, keeps_null: bool) -> _Kind:
+def _kind(of: Any, bounds: Iterable[object], *, keeps_null: bool) -> Any:  # noqa: ANN401  # annotations
     """Return what msgspec takes for an annotation of a model."""
-    origin, inner = get_origin(of), get_args(of)
+    origin: Any = get_origin(of)
+    inner = get_args(of)
     if origin is Annotated:
         return _kind(inner[0], (*inner[1:], *bounds), keeps_null=keeps_null)
     if origin in {Union, UnionType}:
-        return _union(_kind(one, bounds, keeps_null=keeps_null) for one in inner)
-    if origin is tuple:
-        return _bounded(tuple[_kind(inner[0], (), keeps_null=keeps_null), ...], bounds)
-    if origin is dict:
-        return _bounded(dict[inner[0], _kind(inner[1], (), keeps_null=keeps_null)], bounds)
-    if origin is Literal or of is NoneType:
-        return of
+        return reduce(or_, [_kind(one, bounds, keeps_null=keeps_null) for one in inner])
+    if origin in {tuple, dict}:
+        members = tuple(one if one is Ellipsis else _kind(one, (), keeps_null=keeps_null) for one in inner)
+        return _bounded(GenericAlias(origin, members), bounds)
     if isinstance(of, type) and issubclass(of, BaseModel):
         return _struct(of, keeps_null=keeps_null)
-    if of in _PLAIN:
-        return _bounded(of, bounds)
-    raise TypeError(f"no struct can hold {of!r}")
+    if origin is not Literal and of not in _PLAIN:
+        raise TypeError(f"no struct can hold {of!r}")
+    return of if of is NoneType else _bounded(of, bounds)
 
 
-def _union(kinds: Iterable[_Kind]) -> _Kind:
-    found = None
-    for kind in kinds:
-        found = kind if found is None else found | kind
-    return found
-
-
-def _bounded(kind: _Kind, bounds: Iterable[object]) -> _Kind:
+def _bounded(kind: Any, bounds: Iterable[object]) -> Any:  # noqa: ANN401  # types
     """Return a type with the bounds of a field; only those of lengths, of whole numbers and patterns are known."""
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {"gt": -_HUGE, "lt": _HUGE} if kind is float else {}
     for bound in bounds:
         found = {name: value for name in _BOUNDS if (value := getattr(bound, name, None)) is not None}
         if not found and not isinstance(bound, _SILENT):

@@ -184,10 +184,14 @@ class Intake:
         accepted = self._deriver.accept(read.record, read.text)
         derived, patient_id = accepted.derived, read.record.patient_id
         text = read.text if accepted.record is read.record else canonical(accepted.record)
-        self._rounded.add(patient_id, ((_anywhere(one["field"]), ROUNDED) for one in derived.rounded))
-        self._disagreements.add(patient_id, ((one["field"], one["message"]) for one in derived.disagreements))
-        self._warnings.add(patient_id, ((one["code"], one["message"]) for one in derived.warnings))
-        self._warnings.add(patient_id, self._cautions)
+        if derived.rounded:
+            self._rounded.add(patient_id, [(_anywhere(one["field"]), ROUNDED) for one in derived.rounded])
+        if derived.disagreements:
+            self._disagreements.add(patient_id, [(one["field"], one["message"]) for one in derived.disagreements])
+        if derived.warnings:
+            self._warnings.add(patient_id, [(one["code"], one["message"]) for one in derived.warnings])
+        if self._cautions:
+            self._warnings.add(patient_id, self._cautions)
         return NewPatient(patient_id, text, derived, place)
 
 
