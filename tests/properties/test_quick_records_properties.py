@@ -7,7 +7,6 @@ import re
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from msgspec import UNSET, Struct
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -82,13 +81,21 @@ def test_a_record_with_escapes_is_read_alike_too(sent):
 @pytest.mark.parametrize(
     "place",
     [
-        '"age_years":{}', '"labs":[{{"analyte":"crp","unit":"mg/L","value":{}}}]', '"cytokines":{{"il_6":{{"fold":{}}}}}',
-        '"treatment":{{"anakinra":{{"initiation_hospital_day":{}}}}}', '"treatment":{{"anakinra":{}}}',
-        '"treatment":{{"ivig":{}}}', '"adverse_events":[{{"term":"rash","grade":{}}}]',
-        '"adverse_events":[{{"term":"rash","facts":{{"x":{}}}}}]', '"icu_level_of_care":{}', '"outcome":{}',
-        '"temperatures":[{{"hour":{},"celsius":38}}]', '"race_ethnicity":{}', '"sex":{}',
+        '"age_years":{}',
+        '"labs":[{{"analyte":"crp","unit":"mg/L","value":{}}}]',
+        '"cytokines":{{"il_6":{{"fold":{}}}}}',
+        '"treatment":{{"anakinra":{{"initiation_hospital_day":{}}}}}',
+        '"treatment":{{"anakinra":{}}}',
+        '"treatment":{{"ivig":{}}}',
+        '"adverse_events":[{{"term":"rash","grade":{}}}]',
+        '"adverse_events":[{{"term":"rash","facts":{{"x":{}}}}}]',
+        '"icu_level_of_care":{}',
+        '"outcome":{}',
+        '"temperatures":[{{"hour":{},"celsius":38}}]',
+        '"race_ethnicity":{}',
+        '"sex":{}',
     ],
-)  # fmt: skip
+)
 def test_values_of_every_kind_at_the_edges(place, number):
     assert check(('{"patient_id":"P01",' + place.format(number) + "}").encode())
 
@@ -96,18 +103,33 @@ def test_values_of_every_kind_at_the_edges(place, number):
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b" ", b"null", b"[]", b"{}", b'{"patient_id":1}', b'{"patient_id":""}', b'\xef\xbb\xbf{"patient_id":"P01"}',
-        b'{"patient_id":"P01"} x', b'{"patient_id":"P\xff1"}', b'{"patient_id":"P\xed\xa0\x801"}', b'{"patient_id":"P\x001"}',
-        b'{"patient_id":"P01","unknown":1}', b'{"patient_id":"P01","labs":{}}', b'{"patient_id":"P01",}',
-        b'{"patient_id":"' + b"x" * 65 + b'"}', b'{"patient_id":"P01","presentation":{"labs":' + b"[" * 5000,
+        b"",
+        b" ",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"patient_id":1}',
+        b'{"patient_id":""}',
+        b'\xef\xbb\xbf{"patient_id":"P01"}',
+        b'{"patient_id":"P01"} x',
+        b'{"patient_id":"P\xff1"}',
+        b'{"patient_id":"P\xed\xa0\x801"}',
+        b'{"patient_id":"P\x001"}',
+        b'{"patient_id":"P01","unknown":1}',
+        b'{"patient_id":"P01","labs":{}}',
+        b'{"patient_id":"P01",}',
+        b'{"patient_id":"' + b"x" * 65 + b'"}',
+        b'{"patient_id":"P01","presentation":{"labs":' + b"[" * 5000,
         b'{"patient_id":"P01","adverse_events":[{"term":"rash","grade":6}]}',
         b'{"patient_id":"P01","adverse_events":[{"term":"rash","grade":-1}]}',
         b'{"patient_id":"P01","treatment":{"corticosteroids":[{"agent":"Jane Doe"}]}}',
         b'{"patient_id":"P01","treatment":{"corticosteroids":' + json.dumps([{}] * 21).encode() + b"}}",
-        b'{"patient_id":"P01","race_ethnicity":[]}', b'{"patient_id":"P01","treatment":{"anakinra":true}}',
-        b'{"patient_id":"P01","labs":[{"analyte":"crp"}]}', b'{"patient_id":"P01","cytokines":{"il_6":{"unit":""}}}',
+        b'{"patient_id":"P01","race_ethnicity":[]}',
+        b'{"patient_id":"P01","treatment":{"anakinra":true}}',
+        b'{"patient_id":"P01","labs":[{"analyte":"crp"}]}',
+        b'{"patient_id":"P01","cytokines":{"il_6":{"unit":""}}}',
     ],
-)  # fmt: skip
+)
 def test_what_is_no_record_is_left_to_the_model(raw):
     assert read_quickly(raw) is None
     with pytest.raises(RefusedInputError):
@@ -117,11 +139,14 @@ def test_what_is_no_record_is_left_to_the_model(raw):
 @pytest.mark.parametrize(
     "twice",
     [
-        '"age_years":8,"age_years":9', '"outcome":{"died":false,"died":true}', '"labs":[],"labs":[]', '"sex":null,"sex":null',
+        '"age_years":8,"age_years":9',
+        '"outcome":{"died":false,"died":true}',
+        '"labs":[],"labs":[]',
+        '"sex":null,"sex":null',
         '"adverse_events":[{"term":"a:b","facts":{"a:b":1,"a:b":2}}]',
         '"labs":[{"analyte":"loinc:1988-5","unit":"mg/L","analyte":"loinc:1988-5"}]',
     ],
-)  # fmt: skip
+)
 def test_a_key_that_came_twice_is_found(twice):
     with pytest.raises(RefusedInputError) as refused:
         read_record(('{"patient_id" : "P:01", ' + twice + "}").encode())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.statistics.tally import Tally
 
 # So many values wait as Python's own numbers, and so many (16 bytes each) as arrays, before they are counted.
-_BLOCK: Final = 50_000
+_BLOCK: Final = 5_000
 _WAITING: Final = 1_000_000
 _LARGEST: Final = 2**63 - 1
 # The number of a cell is that of its variable times this, plus that of its stratum, of which there are some hundred.
