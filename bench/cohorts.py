@@ -185,9 +185,8 @@ def _doses_beside_an_import(home: Path) -> str:
     address = f"sqlite:///{home / 'beside.db'}"
     migrate(address)
     with _environment(DEFERVESCE_DATABASE_URL=address), running("app.main:app", ready="/readyz") as (port, process):
-        kind = {"Content-Type": "application/x-ndjson"}
-        asked = f"http://127.0.0.1:{port}/v1/cohorts?name=Beside"
-        sent = urllib.request.Request(asked, body, kind, method="POST")  # our own server
+        asked = f"http://127.0.0.1:{port}{_empty_cohort(port)}/patients"
+        sent = urllib.request.Request(asked, body, {"Content-Type": "application/x-ndjson"})
         _, alone = requests_per_second(port, DOSE, 4, 2)
         taken: list[float] = []
 
@@ -219,7 +218,7 @@ def _empty_cohort(port: int) -> str:
         f"http://127.0.0.1:{port}/v1/cohorts", b'{"name":"Beside"}', {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(made, timeout=60) as answer:  # noqa: S310  # as above
-        return urlsplit(answer.headers["Location"]).path
+        return str(urlsplit(answer.headers["Location"]).path)
 
 
 def _p99(count: Count) -> float:
