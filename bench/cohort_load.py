@@ -1,7 +1,7 @@
-"""A synthetic cohort into a database by the service's own import path, and its columns for the peers.
+"""A synthetic cohort into a database by the service's own command, and its columns for the peers.
 
-Rows go the way of an import: NDJSON text, strict JSON, model, derivation, store. For large cohorts reading and deriving
-run in several processes (each the same code), and one transaction of the store takes the rows in their order.
+The text is made in several processes; `defervesce import` takes it in as anybody's, in one process, and that is what is
+measured: seconds, processor time, memory.
 """
 
 from __future__ import annotations
@@ -9,20 +9,25 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from app.api.cohort_service import read_record
 from app.clinical.rulebook import load_rulebook
 from app.cohorts.database import CohortDatabase
-from app.cohorts.derivers import Derivers, rules_of
+from app.cohorts.derivers import Derivers
 from app.cohorts.intake.ndjson import ndjson_rows
-from app.cohorts.intake.taking import Intake, RowsRefusedError
+from app.cohorts.intake.taking import Intake
 from app.cohorts.store.model import NewPatient
+from app.cohorts.strata import parse
 from app.cohorts.variables import CATALOGUE
 from app.database.schema import migrate
 from bench.generate import CHUNK, chunk
@@ -54,7 +59,9 @@ CONTINUOUS = (
 PAIRED = tuple(f"{name}.{part}" for name in ("lvef", "strain") for part in ("first", "follow_up"))
 GROUPS = ("ivig_monotherapy", "ivig_anakinra")
 FEVER = "defervescence.admission"
-_DERIVERS = Derivers(load_rulebook())
+# So many chunks are written sooner than other processes have started.
+_FEW = 50
+DERIVER = Derivers(load_rulebook()).default
 
 
 def text_of(number: int, size: int = CHUNK) -> bytes:
@@ -64,31 +71,21 @@ def text_of(number: int, size: int = CHUNK) -> bytes:
 
 def taken(texts: Iterator[bytes]) -> Iterator[NewPatient]:
     """Read, check and derive: what an import does with what was sent."""
-    yield from Intake(read_record, _DERIVERS.default).patients(ndjson_rows(texts))
+    yield from Intake(read_record, DERIVER).patients(ndjson_rows(texts))
 
 
-def _made(number: int, size: int) -> list[NewPatient]:
-    try:
-        return list(taken(iter([text_of(number, size)])))
-    except RowsRefusedError as exc:
-        # Said here: this exception does not pass from one process to another.
-        raise RuntimeError(f"chunk {number}: {exc.errors}") from None
-
-
-def patients(size: int, processes: int) -> Iterator[NewPatient]:
-    """Yield the patients of a cohort in order, made in several processes."""
+def texts(size: int) -> Iterator[bytes]:
+    """Write a cohort in order, chunk by chunk, in several processes where it is large."""
     asked = [(number, min(CHUNK, size - number * CHUNK)) for number in range(-(-size // CHUNK))]
-    if processes == 1:
-        for number, part in asked:
-            yield from _made(number, part)
+    if len(asked) <= _FEW:
+        yield from (text_of(*one) for one in asked)
         return
-    with get_context("spawn").Pool(processes) as pool:
-        waiting = [pool.apply_async(_made, one) for one in asked[: 2 * processes]]
-        rest = iter(asked[2 * processes :])
-        while waiting:
-            yield from waiting.pop(0).get()
-            if (following := next(rest, None)) is not None:
-                waiting.append(pool.apply_async(_made, following))
+    with get_context("spawn").Pool(os.cpu_count()) as pool:
+        yield from pool.imap(_text, asked, chunksize=4)
+
+
+def _text(asked: tuple[int, int]) -> bytes:
+    return text_of(*asked)
 
 
 def database(path: Path) -> CohortDatabase:
@@ -97,19 +94,37 @@ def database(path: Path) -> CohortDatabase:
     return CohortDatabase(f"sqlite:///{path}", timeout_seconds=60)
 
 
-def load(path: Path, size: int) -> tuple[str, float]:
-    """Load a cohort in one transaction and keep its columns beside it; returns its id and the seconds."""
-    columns = Columns(size)
-    held = database(path)
+class Loaded(NamedTuple):
+    """A cohort in a database, and what it took one process: seconds by the clock and of processor time, peak memory."""
+
+    cohort: str
+    seconds: float
+    processor: float
+    peak_mb: float
+
+
+def load(path: Path, size: int) -> Loaded:
+    """Load a cohort by `defervesce import`, in one transaction, and keep its columns beside it."""
+    sent = path.with_suffix(".ndjson")
+    with sent.open("wb") as file:
+        file.writelines(texts(size))
+    migrate(f"sqlite:///{path}")
+    command = [sys.executable, "-m", "app.cli", "import", str(sent), "--name", f"Synthetic, {size}"]
+    environment = {**os.environ, "DEFERVESCE_DATABASE_URL": f"sqlite:///{path}"}
     started = time.perf_counter()
-    with held.store.write() as writer:
-        cohort = writer.create(f"Synthetic, {size}", None, rules_of(_DERIVERS.default))
-        processes = 1 if size <= 10 * CHUNK else os.cpu_count() or 1
-        writer.add(cohort, columns.watched(patients(size, processes)))
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
-    held.dispose()
+    if status:
+        raise RuntimeError(f"the import of {size} patients failed")
+    sent.unlink()
+    with sqlite3.connect(path) as connection:
+        number, cohort = connection.execute("SELECT number, id FROM cohorts ORDER BY number DESC").fetchone()
+        columns = Columns(size)
+        columns.take(connection.execute("SELECT stratum, measures FROM patients WHERE cohort_number = ?", (number,)))
+    connection.close()
     columns.write(path.with_suffix(".npz"))
-    return cohort.id, seconds
+    return Loaded(cohort, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6)
 
 
 class Columns:
@@ -120,20 +135,20 @@ class Columns:
         self._values = np.full((len(self._names) + 2, size), np.nan)
         self._group = np.full(size, -1, dtype=np.int8)
 
-    def watched(self, rows: Iterator[NewPatient]) -> Iterator[NewPatient]:
-        """Hand the rows on and take down their values."""
+    def take(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Take down the values of patients: stratum, and values as they are kept."""
         units = [10.0 ** CATALOGUE[name].digits for name in self._names]
-        for place, row in enumerate(rows):
-            values = row.derived.values
-            if row.derived.stratum.treatment in GROUPS:
-                self._group[place] = GROUPS.index(row.derived.stratum.treatment)
+        decode = msgspec.json.Decoder(dict[str, int]).decode
+        for place, (stratum, measures) in enumerate(rows):
+            values, treatment = decode(measures), parse(stratum).treatment
+            if treatment in GROUPS:
+                self._group[place] = GROUPS.index(treatment)
             for line, name in enumerate(self._names):
                 if name in values:
                     self._values[line, place] = values[name] / units[line]
             for happened, outcome in ((1, "event"), (0, "censored")):
                 if (hours := values.get(f"{FEVER}.{outcome}")) is not None:
                     self._values[-2:, place] = hours / 10, happened
-            yield row
 
     def write(self, path: Path) -> None:
         """Keep the columns for the peers."""
@@ -146,39 +161,3 @@ class Columns:
             **named,
             **{"s:time": self._values[-2, kept], "s:event": self._values[-1, kept]},
         )
-
-
-def writing(path: Path, size: int) -> tuple[float, float]:
-    """Measure rows per second of the store's own writing, and of a plain executemany of the same rows into SQLite."""
-    made = list(patients(size, 1))
-    held, rules = database(path), rules_of(_DERIVERS.default)
-    held.warm_up()
-    with held.store.write() as writer:
-        writer.add(writer.create("Warm", None, rules), made[:100])
-    started = time.perf_counter()
-    with held.store.write() as writer:
-        writer.add(writer.create("Written", None, rules), made)
-    ours = size / (time.perf_counter() - started)
-    held.dispose()
-    with sqlite3.connect(path) as source:
-        rows = source.execute(
-            "SELECT * FROM patients WHERE cohort_number = (SELECT max(number) FROM cohorts) ORDER BY position"
-        ).fetchall()
-    source.close()
-    return ours, size / _plainly(path.with_name("plain.db"), rows)
-
-
-def _plainly(path: Path, rows: list[tuple[object, ...]]) -> float:
-    """Write the same rows as the driver does, with the same pragmas, keys and constraints, in one transaction."""
-    migrate(f"sqlite:///{path}")
-    target = sqlite3.connect(path, isolation_level=None)
-    target.execute("PRAGMA journal_mode=WAL")
-    target.execute("PRAGMA synchronous=NORMAL")
-    started = time.perf_counter()
-    target.execute("BEGIN IMMEDIATE")
-    places = ", ".join("?" * len(rows[0]))
-    target.executemany(f"INSERT INTO patients VALUES ({places})", rows)  # noqa: S608  # question marks
-    target.execute("COMMIT")
-    seconds = time.perf_counter() - started
-    target.close()
-    return seconds

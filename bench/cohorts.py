@@ -19,19 +19,25 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from bench import cohort_load
+from app.cohorts.derivers import rules_of
+from app.cohorts.intake.collector import calm_collector
+from app.database.schema import migrate
+from bench import cohort_load, writing
 from bench.generate import measurements, records
 from bench.load import Count, post, requests_per_second
 from bench.server import resident_mb, running
 
 SIZES = (10_000, 100_000, 1_000_000)
 ROUNDS = 7
-SAMPLE = 5_000
-WRITTEN = 20_000
+SAMPLE = 10_000
+IMPORTED = 20_000
 SCRIPT = Path(__file__).with_name("peers_cohort.py")
 TABLEONE = "tableone==0.9.6"
 DOSE = post("/v1/anakinra/dose", json.dumps({"weight_kg": 25, "critically_ill": True}).encode())
@@ -50,34 +56,52 @@ def rows(sizes: str = "") -> Iterator[str]:
         yield ""
         yield "| patients | what | seconds (median) | range | x ours | peak MB |"
         yield "|---|---|---|---|---|---|"
+        # What it costs to begin: as good as nobody is imported.
+        start = cohort_load.load(home / "start.db", 100).processor
         for size in chosen:
-            yield from _of_size(home, size, tableone)
+            yield from _of_size(home, size, tableone, start)
+        yield _doses_beside_an_import(home)
 
 
 def _imports(home: Path) -> Iterator[str]:
     made = list(records(200))
     yield f"Measurements in a record: {statistics.mean(map(measurements, made)):.0f}."
-    texts = [cohort_load.text_of(number) for number in range(SAMPLE // 1_000)]
+    texts = list(cohort_load.texts(SAMPLE))
     for _ in cohort_load.taken(iter(texts[:1])):
         pass
-    started, cpu = time.perf_counter(), time.process_time()
-    for _ in cohort_load.taken(iter(texts)):
-        pass
-    rate = SAMPLE / (time.process_time() - cpu)
-    wall = SAMPLE / (time.perf_counter() - started)
-    yield f"Reading, checking, deriving: {rate:,.0f} patients per second of processor time ({wall:,.0f} by the clock)."
-    ours, floor = cohort_load.writing(home / "writing.db", WRITTEN)
-    yield (
-        f"Writing, tallies included: {ours:,.0f} patients/s; plain executemany of the same rows: {floor:,.0f}; "
-        f"ratio {ours / floor:.2f}."
-    )
-    yield f"End to end on one core: {1 / (1 / rate + 1 / ours):,.0f} patients/s."
+    with calm_collector():
+        derived = [_rates(lambda: deque(cohort_load.taken(iter(texts)), maxlen=0)) for _ in range(ROUNDS)]
+    whole = [_rates(partial(_taken_in, home / f"whole-{round_}.db", texts)) for round_ in range(ROUNDS)]
+    for what, rates in (("Reading, checking, deriving", derived), ("End to end, writing included", whole)):
+        processor, clock = (statistics.median(found) for found in zip(*rates, strict=True))
+        yield f"{what}: {processor:,.0f} patients per second of processor time ({clock:,.0f} by the clock)."
+    yield ""
+    yield from writing.rows()
 
 
-def _of_size(home: Path, size: int, tableone: str | None) -> Iterator[str]:
+def _rates(call: Callable[[], object]) -> tuple[float, float]:
+    clock, processor = time.perf_counter(), time.process_time()
+    call()
+    return SAMPLE / (time.process_time() - processor), SAMPLE / (time.perf_counter() - clock)
+
+
+def _taken_in(path: Path, texts: list[bytes]) -> None:
+    """Take a text into a database as an import does, in one process: read, check, derive, write, count, commit."""
+    held = cohort_load.database(path)
+    with calm_collector(), held.store.write() as writer:
+        writer.add(writer.create("Whole", None, rules_of(cohort_load.DERIVER)), cohort_load.taken(iter(texts)))
+    held.dispose()
+    path.unlink()
+
+
+def _of_size(home: Path, size: int, tableone: str | None, start: float) -> Iterator[str]:
     path = home / f"cohort-{size}.db"
-    cohort, seconds = cohort_load.load(path, size)
-    yield f"| {size:,} | loading, {size / seconds:,.0f} patients/s on all cores | {seconds:,.1f} | | | |"
+    cohort, seconds, processor, peak = cohort_load.load(path, size)
+    yield (
+        f"| {size:,} | `defervesce import`, one process: {size / seconds:,.0f} patients/s by the clock, "
+        f"{(processor - start) / size * 1e6:,.0f} us of processor time a patient beyond the start's {start:.1f} s "
+        f"| {seconds:,.1f} | | | {peak:,.0f} |"
+    )
     ours = _served(path, cohort)
     first, taken, memory = ours["first"], ours["seconds"], ours["peak_mb"]
     middle = statistics.median(taken)
@@ -153,6 +177,48 @@ def _doses_meanwhile(port: int, asked: str) -> Count:
         stop.set()
         worker.join()
     return count
+
+
+def _doses_beside_an_import(home: Path) -> str:
+    """Ask doses for as long as the same service takes an import in."""
+    body = b"".join(cohort_load.texts(IMPORTED))
+    address = f"sqlite:///{home / 'beside.db'}"
+    migrate(address)
+    with _environment(DEFERVESCE_DATABASE_URL=address), running("app.main:app", ready="/readyz") as (port, process):
+        asked = f"http://127.0.0.1:{port}{_empty_cohort(port)}/patients"
+        sent = urllib.request.Request(asked, body, {"Content-Type": "application/x-ndjson"})
+        _, alone = requests_per_second(port, DOSE, 4, 2)
+        taken: list[float] = []
+
+        def take() -> None:
+            started = time.perf_counter()
+            urllib.request.urlopen(sent, timeout=600).read()  # noqa: S310  # as above
+            taken.append(time.perf_counter() - started)
+
+        worker = threading.Thread(target=take)
+        counts: list[Count] = []
+        worker.start()
+        while worker.is_alive():
+            counts.append(requests_per_second(port, DOSE, 4, 0.5)[1])
+        worker.join()
+        peak = _peak_mb(process.pid)
+    if not taken:
+        raise RuntimeError("the import was refused")
+    beside = Count(refused=sum(c.refused for c in counts), seconds=[one for c in counts for one in c.seconds])
+    return (
+        f"| {IMPORTED:,} | doses while an import runs over HTTP: p99 {_p99(beside) * 1000:.1f} ms, "
+        f"{len(beside.seconds) / taken[0]:,.0f}/s (alone: p99 {_p99(alone) * 1000:.1f} ms) | {taken[0]:.1f} | | "
+        f"| {peak:,.0f} |"
+    )
+
+
+def _empty_cohort(port: int) -> str:
+    """Create a cohort and return its path."""
+    made = urllib.request.Request(  # our own server
+        f"http://127.0.0.1:{port}/v1/cohorts", b'{"name":"Beside"}', {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(made, timeout=60) as answer:  # noqa: S310  # as above
+        return str(urlsplit(answer.headers["Location"]).path)
 
 
 def _p99(count: Count) -> float:

@@ -60,6 +60,9 @@ class Found(NamedTuple):
     allowed: str | None
 
 
+_EXPECTED: Final = Found(NO_CAUTIONS, None)
+
+
 class GrowthLimits:
     """Checks weight and height against age and each other (`growth-limits`)."""
 
@@ -106,6 +109,8 @@ class GrowthLimits:
         Raises `RefusedInputError`: `weight_implausible_for_age`, `height_implausible_for_age`.
         """
         found = self._found(age_years, weight_kg, height_cm, sex)
+        if all(one is _EXPECTED for _, one in found):
+            return self._fit(weight_kg, height_cm)
         pointers = {"weight_kg": pointer, "height_cm": height_pointer}
         errors = [_refusal(pointers[m.field], m, one) for m, one in found if one.allowed is not None]
         if errors and not override:
@@ -142,7 +147,7 @@ class GrowthLimits:
 def _judge(limits: Limits, value: float, points: Sequence[Point]) -> Found:
     """Judge a value by the most lenient of the points that may apply."""
     if _within(limits.expected, value, points):
-        return Found(NO_CAUTIONS, None)
+        return _EXPECTED
     slips = tuple(c for factor, c in limits.slips if _within(limits.expected, value * factor, points))
     if not _within(limits.believable, value, points):
         return Found((*slips, limits.implausible), _allowed(limits, points))

@@ -148,7 +148,7 @@ class CohortReader:
         """Return the Findings behind what was derived of a patient, made anew."""
         with self.open(cohort_id) as (_, cohort):
             deriver = self._derivers.of(cohort)
-        return deriver.findings(self._read(patient.record_json.encode()).record)
+        return deriver.findings(self._read(patient.record_json.encode()).whole())
 
     def export(self, cohort_id: str, kind: ExportFormat) -> Generator[bytes, None, None]:
         """Yield the cohort's version in digits, and then its records piece by piece, all of one snapshot."""

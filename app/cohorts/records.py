@@ -7,8 +7,11 @@ holds: within `treatment`, what is not listed was not given. Models only; what m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Annotated, Final, Literal
 
+from msgspec import UnsetType
 from pydantic import Discriminator, Field, Strict, Tag
 
 from app.clinical.patient import strict
@@ -113,6 +116,8 @@ class Corticosteroid(Part):
     )
 
 
+# What a treatment is when nothing is told of it: structs that stand in for it (intake.quick) have UNSET for absent.
+_SAID: Final = (bool, UnsetType)
 Given = Tag("given")
 Said = Tag("said")
 
@@ -308,3 +313,24 @@ class PatientRecord(Part):
     override_plausibility: bool | None = Field(
         default=None, description="Accept values outside the plausible (not the possible) range"
     )
+
+
+_CYTOKINES: Final = tuple(Cytokines.model_fields)
+_each: Final = attrgetter(*_CYTOKINES)
+
+
+def each(cytokines: Cytokines) -> Iterable[tuple[str, Cytokine | None]]:
+    """Return the cytokines with their names, in the order of the model."""
+    return zip(_CYTOKINES, _each(cytokines), strict=True)
+
+
+def infusion_of(treatment: Treatment) -> Ivig | None:
+    """Return what is told of IVIG beyond that it was given or not."""
+    sent = treatment.ivig
+    return None if sent is None or isinstance(sent, _SAID) else sent
+
+
+def course_of(treatment: Treatment) -> Anakinra | None:
+    """Return the course of anakinra that is told of."""
+    sent = treatment.anakinra
+    return None if sent is None or isinstance(sent, _SAID) else sent

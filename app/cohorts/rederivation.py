@@ -95,7 +95,7 @@ class Rederivation:
         """Derive a patient. Raises RefusedInputError when the record cannot be derived under these options."""
         self._heartbeat()
         try:
-            derived = self._deriver.derive(self._read(patient.record_json.encode()).record)
+            derived = self._deriver.accept(*self._read(patient.record_json.encode())).derived
         except RefusedInputError as exc:
             raise exc.under(f"/patients/{patient.patient_id}") from None
         self._compare(patient, derived)

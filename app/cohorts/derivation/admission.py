@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from app.clinical.arithmetic import exact
 from app.clinical.growth import GrowthLimits
 from app.clinical.left_ventricle import LeftVentricle
@@ -178,9 +180,9 @@ def _at(record: PatientRecord, path: Path) -> Any:  # noqa: ANN401 - a part of a
     return found
 
 
-def changed(record: PatientRecord, changes: Changes) -> PatientRecord:
-    """Return the record with some of its numbers replaced. What was absent stays absent, what was null stays null."""
-    sent = record.model_dump(mode="json", exclude_unset=True)
+def changed(text: str, changes: Changes) -> PatientRecord:
+    """Return the record of a text with some numbers replaced. What was absent stays absent, and null stays null."""
+    sent = msgspec.json.decode(text)
     for path, number in changes.items():
         part: Any = sent
         for step in path[:-1]:

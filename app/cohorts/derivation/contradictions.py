@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from app.clinical.refusal import InputError
-from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecord
+from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecord, course_of, each, infusion_of
 
 _ORDER: Final = "order"
 _CONTRADICTION: Final = "contradiction"
@@ -20,17 +20,18 @@ def contradictions(record: PatientRecord) -> Iterator[InputError]:
         yield from _twice(record)
     treatment = record.treatment
     if treatment is not None:
-        if isinstance(treatment.ivig, Ivig):
-            yield from _ivig(treatment.ivig)
-        if isinstance(treatment.anakinra, Anakinra):
-            yield from _course(treatment.anakinra)
+        ivig, course = infusion_of(treatment), course_of(treatment)
+        if ivig is not None:
+            yield from _ivig(ivig)
+        if course is not None:
+            yield from _course(course)
     if record.echocardiograms:
         yield from _echocardiograms(record)
     outcome = record.outcome
     if outcome is not None and outcome.discharged_hour is not None and outcome.discharged_hour < 0:
         yield InputError("/outcome/discharged_hour", _ORDER, "Discharge cannot lie before admission.")
     if record.cytokines is not None:
-        for name, one in record.cytokines.__dict__.items():
+        for name, one in each(record.cytokines):
             if one is not None and one.unit is None and (one.value is not None or one.upper_limit is not None):
                 yield _without_unit(name, one)
 

@@ -9,7 +9,7 @@ from app.clinical.arithmetic import exact
 from app.clinical.quantities import LabMeasurement
 from app.cohorts.derivation.derived import Notes
 from app.cohorts.precision import scaled, scaled_exactly
-from app.cohorts.records import Cytokine, Cytokines
+from app.cohorts.records import Cytokine, Cytokines, each
 from app.cohorts.variables import CYTOKINES
 
 _HUNDREDTHS: Final = 100
@@ -33,7 +33,7 @@ def measurements(cytokines: Cytokines) -> Iterator[tuple[str, LabMeasurement]]:
 def folds(cytokines: Cytokines, values: dict[str, int], notes: Notes) -> dict[str, Any]:
     """Write the multiples of a record that was admitted; return the answer's facts."""
     told: dict[str, Any] = {}
-    for slug, one in cytokines.__dict__.items():
+    for slug, one in each(cytokines):
         if one is None:
             continue
         derived = _derived(one, notes)

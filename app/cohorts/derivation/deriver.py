@@ -81,9 +81,10 @@ class Deriver:
         """Derive one record. Raises `RefusedInputError` naming every field at fault."""
         return self.accept(record).derived
 
-    def accept(self, record: PatientRecord) -> Accepted:
+    def accept(self, record: PatientRecord, text: str | None = None) -> Accepted:
         """Check a record, bring it to clinical precision and derive it.
 
+        `text` is the record's canonical text; a struct that stands in for a record cannot be written without it.
         Keep the record that is returned, not the one that was sent: numbers with more digits than are kept were
         rounded, which `derived.rounded` names. Raises `RefusedInputError` naming every field at fault.
         """
@@ -91,7 +92,7 @@ class Deriver:
         rounded = []
         if admitted.changes:
             rounded = [{"field": pointer_of(path), "kept": number} for path, number in admitted.changes.items()]
-            record = changed(record, admitted.changes)
+            record = changed(text or record.model_dump_json(exclude_unset=True), admitted.changes)
             admitted = self._admit(record)
         derived = self._derive(record, admitted)
         derived.rounded = rounded

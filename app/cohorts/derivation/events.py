@@ -41,18 +41,14 @@ _NAMES: Final = {event: (f"ae.{event}", f"ae.{event}.grade") for event in EVENTS
 
 
 class Verdict(NamedTuple):
-    """What the grades that remain come to: observed (1, 0, None), the grade, and the grades where several remain."""
+    """What the grades that remain come to: observed (1, 0, None), the grade, and both as facts of an answer.
+
+    The facts name the grades where several remain.
+    """
 
     observed: int | None
     grade: int | None
-    possible: tuple[int, ...]
-
-    def told(self) -> dict[str, Any]:
-        """Write the answer's facts."""
-        told: dict[str, Any] = {"observed": None if self.observed is None else self.observed == 1, "grade": self.grade}
-        if self.possible:
-            told["possible_grades"] = list(self.possible)
-        return told
+    facts: Mapping[str, Any]
 
 
 class AdverseEvents:
@@ -90,7 +86,7 @@ class AdverseEvents:
                     values[name] = verdict.observed
                 if verdict.grade is not None:
                     values[name_of_grade] = verdict.grade
-                told[event] = verdict.told()
+                told[event] = dict(verdict.facts)
                 if said is not None and event in derived:
                     told[event]["derived_grades"] = list(listed(derived[event]))
         readmission(record, said, values, notes)
@@ -161,7 +157,10 @@ class AdverseEvents:
 def _verdict(possible: int, counts: int) -> Verdict:
     grade = decided(possible)
     observed = None if possible & counts and possible & ~counts else int(bool(possible & counts))
-    return Verdict(observed, grade, listed(possible) if grade is None else ())
+    facts: dict[str, Any] = {"observed": None if observed is None else observed == 1, "grade": grade}
+    if grade is None and possible:
+        facts["possible_grades"] = list(listed(possible))
+    return Verdict(observed, grade, facts)
 
 
 def _parted(results: list[Result], start: float) -> tuple[list[LabMeasurement], LabMeasurement | None]:

@@ -51,7 +51,7 @@ class LabEntry:
         self._plain = unit.multiply == unit.divide
         self._multiply, self._divide = unit.multiply, unit.divide
         self.factor = 10 ** _digits_in(unit, digits)
-        self.good: set[float] = set()
+        self.good: dict[float, int] = {}
         self.good_limits: set[tuple[float | None, float | None]] = set()
         self.low, self.high = _unremarkable(unit.tiers.usual, analyte.cautions, "value", unit)
         limits = unit.limits.usual
@@ -62,7 +62,8 @@ class LabEntry:
     def is_unremarkable(self, value: float, lower: float | None, upper: float | None) -> bool:
         """Say whether nothing about a result needs a second look: believable, and at its precision.
 
-        Numbers at clinical precision repeat: those that were found to be fine are remembered, not whose they were.
+        Numbers at clinical precision repeat: those that were found to be fine are remembered with what is kept of
+        them, not whose they were.
         """
         return (value in self.good or self._is_good(value)) and (
             (lower, upper) in self.good_limits or self._are_good(lower, upper)
@@ -73,7 +74,7 @@ class LabEntry:
             return False
         if len(self.good) >= _REMEMBERED:
             self.good.clear()
-        self.good.add(value)
+        self.good[value] = self._scaled(value)
         return True
 
     def _are_good(self, lower: float | None, upper: float | None) -> bool:
@@ -103,6 +104,10 @@ class LabEntry:
 
     def kept(self, value: float) -> int:
         """Return a value as the catalogue keeps it: canonical unit, scaled."""
+        known = self.good.get(value)
+        return self._scaled(value) if known is None else known
+
+    def _scaled(self, value: float) -> int:
         return scaled(value, self._kept) if self._plain else scaled_exactly(self._unit.to_canonical(value), self._kept)
 
 

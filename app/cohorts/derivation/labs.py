@@ -95,13 +95,11 @@ class LabReader:
                 continue
             if hour not in good_hours and not of.is_plain(hour):
                 reading.odd_hours.append(Odd(("labs", place, "hour"), hour, of))
-            slug = entry.slug
-            if low <= hour <= high:
-                before = first.get(slug)
-                if before is None or hour < before.hour:
-                    first[slug] = Result(hour, lab, entry)
+            slug, result = entry.slug, None
+            if low <= hour <= high and (slug not in first or hour < first[slug].hour):
+                result = first[slug] = Result(hour, lab, entry)
             if slug in tracked:
-                courses.setdefault(slug, []).append(Result(hour, lab, entry))
+                courses.setdefault(slug, []).append(result or Result(hour, lab, entry))
 
     def _presented(self, labs: tuple[LabMeasurement, ...], reading: LabReading, errors: list[InputError]) -> None:
         path = ("presentation", "labs")

@@ -13,7 +13,16 @@ from app.clinical.quantities import Quantities, tiers_of
 from app.clinical.rulebook import LoadedRuleSet
 from app.clinical.vasoactive import AGENTS
 from app.cohorts.precision import DIGITS, at_precision, factor_of
-from app.cohorts.records import Anakinra, AtPresentation, Cytokines, Ivig, PatientRecord, Temperature, Treatment
+from app.cohorts.records import (
+    AtPresentation,
+    Cytokines,
+    PatientRecord,
+    Temperature,
+    Treatment,
+    course_of,
+    each,
+    infusion_of,
+)
 
 Path = tuple[str | int, ...]
 
@@ -141,19 +150,23 @@ class RecordNumbers:
         return found
 
     def _given(self, treatment: Treatment, found: list[Odd]) -> None:
-        ivig, anakinra = treatment.ivig, treatment.anakinra
-        if isinstance(ivig, Ivig):
+        ivig, anakinra = infusion_of(treatment), course_of(treatment)
+        if ivig is not None:
             _look(ivig, self._ivig, ("treatment", "ivig"), found)
-        if isinstance(anakinra, Anakinra):
+        if anakinra is not None:
             _look(anakinra, self._anakinra, ("treatment", "anakinra"), found)
             for place, dose in enumerate(anakinra.doses or ()):
                 _look(dose, self._dose, ("treatment", "anakinra", "doses", place), found)
 
     def _folds(self, cytokines: Cytokines, found: list[Odd]) -> None:
         rule = self._fold
-        for name, one in cytokines.__dict__.items():
-            if one is not None and one.fold is not None and not rule.is_plain(one.fold):
-                found.append(Odd(("cytokines", name, "fold"), one.fold, rule))
+        good = rule.good
+        for name, one in each(cytokines):
+            if one is None:
+                continue
+            fold = one.fold
+            if fold is not None and fold not in good and not rule.is_plain(fold):
+                found.append(Odd(("cytokines", name, "fold"), fold, rule))
 
     def _at_presentation(self, child: AtPresentation, found: list[Odd]) -> None:
         _look(child, self._presentation, ("presentation",), found)
@@ -200,9 +213,8 @@ class RecordNumbers:
 
 
 def _look(part: BaseModel, rules: Iterable[NumberRule], path: Path, found: list[Odd]) -> None:
-    values = part.__dict__
     for rule in rules:
-        value = values[rule.field]
+        value = getattr(part, rule.field)
         if value is not None and value not in rule.good and not rule.is_plain(value):
             found.append(Odd((*path, rule.field), value, rule))
 

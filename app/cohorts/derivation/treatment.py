@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from app.clinical.flags import Maybe
 from app.cohorts.derivation.derived import Notes
-from app.cohorts.records import Anakinra, Corticosteroid, Ivig, PatientRecord
+from app.cohorts.records import Anakinra, Corticosteroid, Ivig, PatientRecord, course_of, infusion_of
 from app.cohorts.records import Treatment as Sent
 from app.cohorts.strata import Corticosteroids, Treatment
 from app.cohorts.variables import NOT_LISTED as NOT_LISTED_VARIABLE
@@ -71,8 +71,8 @@ def given(record: PatientRecord, notes: Notes) -> Given:
         stress,
         _GROUPS.get((ivig, anakinra), "unknown"),
         _axis(inflammatory, stress),
-        sent.anakinra if isinstance(sent.anakinra, Anakinra) else None,
-        sent.ivig if isinstance(sent.ivig, Ivig) else None,
+        course_of(sent),
+        infusion_of(sent),
         not_listed,
     )
 

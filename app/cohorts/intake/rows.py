@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from msgspec import Struct
+
 from app.clinical.refusal import InputError, RefusedInputError
 
 LARGEST_RECORD: Final = 1_000_000
@@ -35,8 +37,7 @@ class MalformedError(IntakeError):
     """The text is not JSON at all; its message is public."""
 
 
-@dataclass(frozen=True, slots=True)
-class SentRow:
+class SentRow(Struct, frozen=True):
     """One record as it was sent.
 
     `line` counts from 1 (None in JSON), `pointer` leads from the whole text to the record (empty but in JSON), `raw` is

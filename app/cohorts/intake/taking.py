@@ -28,10 +28,17 @@ _ITEM: Final = re.compile(r"(?<=\.)[0-9]+(?=\.|\Z)")
 
 
 class Read(NamedTuple):
-    """A record that was read, and its canonical text."""
+    """A record that was read, and its canonical text. The record may be a struct that stands in for the model."""
 
     record: PatientRecord
     text: str
+
+    def whole(self) -> PatientRecord:
+        """Return the record as its model, methods included."""
+        from app.cohorts.records import PatientRecord  # noqa: PLC0415  # the models are needed here alone
+
+        known = isinstance(self.record, PatientRecord)
+        return self.record if known else PatientRecord.model_validate_json(self.text)
 
 
 ReadRecord = Callable[[bytes], Read]
@@ -118,7 +125,7 @@ class Intake:
 
     def again(self, raw: bytes) -> Derived:
         """Derive a record that was taken in before, and count nothing."""
-        return self._deriver.derive(self._read(raw).record)
+        return self._deriver.accept(*self._read(raw)).derived
 
     def duplicate(self, patient: NewPatient) -> None:
         """Note a patient that was left out because of its id."""
@@ -174,13 +181,17 @@ class Intake:
 
     def of(self, read: Read, place: int | None = None) -> NewPatient:
         """Return the patient of a record, and count what was noticed of it. Raises RefusedInputError."""
-        accepted = self._deriver.accept(read.record)
+        accepted = self._deriver.accept(read.record, read.text)
         derived, patient_id = accepted.derived, read.record.patient_id
         text = read.text if accepted.record is read.record else canonical(accepted.record)
-        self._rounded.add(patient_id, ((_anywhere(one["field"]), ROUNDED) for one in derived.rounded))
-        self._disagreements.add(patient_id, ((one["field"], one["message"]) for one in derived.disagreements))
-        self._warnings.add(patient_id, ((one["code"], one["message"]) for one in derived.warnings))
-        self._warnings.add(patient_id, self._cautions)
+        if derived.rounded:
+            self._rounded.add(patient_id, [(_anywhere(one["field"]), ROUNDED) for one in derived.rounded])
+        if derived.disagreements:
+            self._disagreements.add(patient_id, [(one["field"], one["message"]) for one in derived.disagreements])
+        if derived.warnings:
+            self._warnings.add(patient_id, [(one["code"], one["message"]) for one in derived.warnings])
+        if self._cautions:
+            self._warnings.add(patient_id, self._cautions)
         return NewPatient(patient_id, text, derived, place)
 
 

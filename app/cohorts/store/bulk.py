@@ -25,6 +25,8 @@ _KNOWN: Final = {
     "postgresql": "patient_id = ANY(CAST(:ids AS text[]))",
 }
 
+_encode: Final = msgspec.json.Encoder().encode
+
 # cohort_number, position, patient_id, version, stratum, record, measures, facts
 PatientRow = tuple[int, int, str, int, str, str, str, str]
 
@@ -45,13 +47,13 @@ def chunks(rows: Iterable[NewPatient]) -> Iterator[list[NewPatient]]:
 
 def measures_of(derived: Derived) -> str:
     """Write what is tallied as JSON."""
-    return msgspec.json.encode(derived.values).decode()
+    return _encode(derived.values).decode()
 
 
 def facts_of(derived: Derived) -> str:
     """Write what is told of a patient as JSON."""
     kept = {"facts": derived.facts, "disagreements": derived.disagreements, "warnings": derived.warnings}
-    return msgspec.json.encode(kept).decode()
+    return _encode(kept).decode()
 
 
 def insert(connection: sa.Connection, rows: list[PatientRow]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from app.cohorts.store.counting import Cell, Counting
+from app.cohorts.store.counting import Cell, Counting, Kept, summed
 from app.cohorts.store.model import Cohort
 from app.database.tables import COHORTS, STRATA, TALLIES
 from app.statistics.tally import Tally
@@ -29,6 +29,8 @@ _PUT_STRATUM: Final = sa.text(
     " ON CONFLICT (cohort_number, stratum) DO UPDATE SET n = excluded.n"
 )
 _DROP_STRATUM: Final = sa.text("DELETE FROM strata WHERE cohort_number = :cohort_number AND stratum = :stratum")
+
+Tallies = Mapping[Cell, Kept]
 
 
 class Change:
@@ -87,18 +89,33 @@ def _merge_strata(connection: sa.Connection, number: int, added: Counting, remov
 
 
 def _merge_tallies(connection: sa.Connection, number: int, added: Counting, removed: Counting) -> None:
-    plus, minus = added.tallies(), removed.tallies()
+    plus, minus = added.kept(), removed.kept()
     for cells in _blocks(plus.keys() | minus.keys()):
         known = _known(connection, number, cells)
-        left = {cell: _sum(known.get(cell), plus.get(cell), minus.get(cell)) for cell in cells}
-        put(connection, number, ((cell, tally) for cell, tally in left.items() if tally.n))
-        gone = [_key(number, cell) for cell, tally in left.items() if not tally.n and cell in known]
-        _execute(connection, _DROP_TALLY, gone)
+        left = _left(cells, known, plus, minus)
+        put(connection, number, ((cell, kept) for cell, kept in left.items() if kept.counts))
+        _execute(connection, _DROP_TALLY, [_key(number, cell) for cell in known if not left[cell].counts])
 
 
-def put(connection: sa.Connection, number: int, tallies: Iterable[tuple[Cell, Tally]]) -> None:
+def _left(cells: Iterable[Cell], known: Tallies, plus: Tallies, minus: Tallies) -> dict[Cell, Kept]:
+    """Return what is left of some tallies. Those that only grow are the many, and are added all at once."""
+    left: dict[Cell, Kept] = {}
+    growing: list[Cell] = []
+    for cell in cells:
+        kept, more = known.get(cell), plus.get(cell)
+        if cell in minus or more is None or (kept is not None and kept.digits != more.digits):
+            left[cell] = _sum(kept, more, minus.get(cell))
+        elif kept is None:
+            left[cell] = more
+        else:
+            growing.append(cell)
+    sums = summed([(known[cell].counts, plus[cell].counts) for cell in growing])
+    return left | {cell: Kept(plus[cell].digits, counts) for cell, counts in zip(growing, sums, strict=True)}
+
+
+def put(connection: sa.Connection, number: int, tallies: Iterable[tuple[Cell, Kept]]) -> None:
     """Store tallies in the place of those of the same variable and stratum."""
-    rows = (_key(number, cell) | {"digits": t.digits, "counts": t.to_bytes()} for cell, t in tallies)
+    rows = (_key(number, cell) | {"digits": kept.digits, "counts": kept.counts} for cell, kept in tallies)
     while block := list(islice(rows, _CELLS)):
         _execute(connection, _PUT_TALLY, block)
 
@@ -121,19 +138,22 @@ def _blocks(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
         yield block
 
 
-def _known(connection: sa.Connection, number: int, cells: list[Cell]) -> dict[Cell, Tally]:
+def _known(connection: sa.Connection, number: int, cells: list[Cell]) -> dict[Cell, Kept]:
+    """Return the kept tallies of these cells."""
     variables, strata = ({cell[axis] for cell in cells} for axis in (0, 1))
     kept = sa.select(TALLIES.c.variable, TALLIES.c.stratum, TALLIES.c.digits, TALLIES.c.counts).where(
         TALLIES.c.cohort_number == number, TALLIES.c.variable.in_(variables), TALLIES.c.stratum.in_(strata)
     )
+    asked = set(cells)
     rows = connection.execute(kept)
-    return {(variable, stratum): Tally.from_bytes(counts, digits) for variable, stratum, digits, counts in rows}
+    return {(row.variable, row.stratum): Kept(row.digits, row.counts) for row in rows if (row[0], row[1]) in asked}
 
 
-def _sum(known: Tally | None, plus: Tally | None, minus: Tally | None) -> Tally:
-    kept = [tally for tally in (known, plus) if tally is not None]
-    total = kept[0] if len(kept) == 1 else Tally.merge(*kept)
-    return total if minus is None else total.minus(minus)
+def _sum(known: Kept | None, plus: Kept | None, minus: Kept | None) -> Kept:
+    """Add and take away. ValueError when something would be counted less than never."""
+    total = Tally.merge(*[kept.tally() for kept in (known, plus) if kept is not None])
+    left = total if minus is None else total.minus(minus.tally())
+    return Kept(left.digits, left.to_bytes())
 
 
 def _key(number: int, cell: Cell) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class RecountWriter(Reader):
         for table in (STRATA, TALLIES):
             self._connection.execute(sa.delete(table).where(table.c.cohort_number == cohort.number))
         put_strata(self._connection, cohort.number, counted.strata)
-        put(self._connection, cohort.number, counted.tallies().items())
+        put(self._connection, cohort.number, counted.kept().items())
         change.n, change.changed = n, True
         self._settle()
         return True
