@@ -256,6 +256,10 @@ class TestTreatment:
             ("=HYPERLINK(1)", "text_pattern"),
             ("", "text_pattern"),
             ("a" * 41, "text_length"),
+            ("Jane", "agent_unknown"),
+            ("jane doe", "agent_unknown"),
+            ("hydrocortisone jane", "agent_unknown"),
+            ("Solu-medrol", "agent_unknown"),
         ],
     )
     def test_an_agent_is_no_place_for_a_person(self, api, path, agent, code):

@@ -12,6 +12,29 @@ from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecor
 _ORDER: Final = "order"
 _CONTRADICTION: Final = "contradiction"
 _MISSING: Final = "field_missing"
+_AGENTS: Final = (
+    "beclomethasone",
+    "betamethasone",
+    "budesonide",
+    "cortisone",
+    "deflazacort",
+    "dexamethasone",
+    "fludrocortisone",
+    "fluticasone",
+    "hydrocortisone",
+    "methylprednisolone",
+    "mometasone",
+    "prednisolone",
+    "prednisone",
+    "triamcinolone",
+)
+_SALTS: Final = frozenset(
+    ("acetate", "acetonide", "disodium", "hemisuccinate", "hexacetonide", "phosphate", "sodium", "succinate")
+)
+_AGENT: Final = (
+    "This is no corticosteroid's generic name (with or without its salt). The agent is a word of a list, so that no"
+    " person's name finds a place here; send null where none fits."
+)
 
 
 def contradictions(record: PatientRecord) -> Iterator[InputError]:
@@ -24,6 +47,9 @@ def contradictions(record: PatientRecord) -> Iterator[InputError]:
             yield from _ivig(treatment.ivig)
         if isinstance(treatment.anakinra, Anakinra):
             yield from _course(treatment.anakinra)
+        for place, steroid in enumerate(treatment.corticosteroids or ()):
+            if steroid.agent is not None and not _is_agent(steroid.agent):
+                yield InputError(f"/treatment/corticosteroids/{place}/agent", "agent_unknown", _AGENT, _AGENTS)
     if record.echocardiograms:
         yield from _echocardiograms(record)
     outcome = record.outcome
@@ -33,6 +59,11 @@ def contradictions(record: PatientRecord) -> Iterator[InputError]:
         for name, one in record.cytokines.__dict__.items():
             if one is not None and one.unit is None and (one.value is not None or one.upper_limit is not None):
                 yield _without_unit(name, one)
+
+
+def _is_agent(text: str) -> bool:
+    first, *rest = text.lower().replace("-", " ").split(" ")
+    return first in _AGENTS and _SALTS.issuperset(rest)
 
 
 def _twice(record: PatientRecord) -> Iterator[InputError]:
