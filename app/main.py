@@ -31,6 +31,7 @@ from app.api import (
     phenotype,
     protocols,
     rules,
+    safety,
     statistics,
     survival,
     table_audit,
@@ -81,6 +82,7 @@ def routers(rulebook: Rulebook, database: CohortDatabase) -> Iterable[APIRouter]
         anakinra.build_router(rulebook),
         ctcae.build_router(rulebook),
         rules.build_router(rulebook),
+        safety.build_router(rulebook),
         statistics.build_router(),
         survival.build_router(),
         table_audit.build_router(),
@@ -185,7 +187,7 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
         if self._completed is None:
-            self._completed = complete(super().openapi(), TAGS)
+            self._completed = complete(super().openapi(), TAGS, safety.models())
         return self._completed
 
 
