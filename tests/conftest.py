@@ -13,7 +13,8 @@ settings.register_profile("anywhere", deadline=None, suppress_health_check=_MACH
 settings.register_profile("ci", parent=settings.get_profile("anywhere"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "anywhere")
 
-# Databases of their own for tests that need one: tests/databases.py.
-pytest_plugins = ["tests.databases"]
+# Databases of their own for tests that need one: tests/databases.py. What fails a run whose hazards are not controlled:
+# tests/safety_gate.py.
+pytest_plugins = ["tests.databases", "tests.safety_gate"]
 # A service that a test starts without saying where it keeps cohorts keeps them in memory.
 os.environ.setdefault("DEFERVESCE_DATABASE_URL", "sqlite://")

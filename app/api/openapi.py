@@ -35,8 +35,9 @@ def complete(document: Document, tags: Mapping[str, str], named: Iterable[type[B
     schemas = components.setdefault("schemas", {})
     for name in _DEFAULTS:
         schemas.pop(name, None)
-    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(m, "serialization") for m in (Problem, ProblemItem, *named)]
-    _, added = models_json_schema(models, ref_template=REF)
+    shown: tuple[type[BaseModel], ...] = (Problem, ProblemItem, *named)
+    serialized: JsonSchemaMode = "serialization"
+    _, added = models_json_schema([(model, serialized) for model in shown], ref_template=REF)
     schemas |= added["$defs"]
     components["schemas"] = dict(sorted(schemas.items()))
     components["headers"] = {"X-Request-ID": _REQUEST_ID}

@@ -67,7 +67,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         responses=_answers("SafetyCase"),
     )
     async def safety_case(if_none_match: IfNoneMatch = None) -> Response:
-        """Intended use, hazards with their risk and the tests of their controls, requirements, cards, mappings, software.
+        """Show intended use, hazards with their risk and the tests of their controls, requirements, cards, mappings.
 
         It is an argument by the developers. Nobody has cleared, certified or signed it off.
         """

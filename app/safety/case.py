@@ -1,4 +1,4 @@
-"""Put the safety case of a running service together: the data, the rule sets that it loaded, the packages it runs on."""
+"""Put the safety case of a running service together: the data, its rule sets, the packages it runs on."""
 
 from __future__ import annotations
 

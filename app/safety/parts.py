@@ -79,8 +79,8 @@ class HazardRecord(Part):
     control: tuple[Control, ...] = Field(min_length=1, description="The controls")
     residual: str = Field(description="What is left, in words")
     status: HazardStatus = Field(
-        description="controlled: the residual risk is acceptable; tolerated: undesirable, with the reason; open: more has "
-        "to be done; planned: the controls are being built and are not yet verified here"
+        description="controlled: the residual risk is acceptable; tolerated: undesirable, with the reason; open: more "
+        "has to be done; planned: the controls are being built and are not yet verified here"
     )
     reason: str | None = Field(default=None, description="Why it is tolerated, or what is to be done about an open one")
     owner: str = Field(default="developer", description="Who has to act on it")
@@ -179,7 +179,7 @@ class Card(Part):
     version: str = Field(description="Its version")
     sha256: str = Field(description="SHA-256 of its file")
     origin: Literal["built_in", "hospital"] = Field(
-        description="hospital: a hospital's file stands in its place, and what is said of validation does not hold for it"
+        description="hospital: a hospital's file stands in its place, and what is said of validation is not of it"
     )
     title: str = Field(description="What it holds")
     purpose: str = Field(description="What it decides or works out")
@@ -237,6 +237,7 @@ class AttributeMapping(Part):
 class SoupRecord(Part):
     """What is known of one package that others wrote and the service runs on."""
 
+    licence: str | None = Field(default=None, description="Its licence as its authors state it")
     purpose: str = Field(description="What it is used for")
     if_wrong: str = Field(description="What fails when it is wrong")
     check: str = Field(description="How that would be noticed")
@@ -249,7 +250,7 @@ class Soup(Part):
 
     name: str = Field(description="Package")
     version: str | None = Field(description="Version that runs here; null: not installed on this platform")
-    licence: str | None = Field(description="As the package states it; null: it states none")
+    licence: str | None = Field(description="As the installed package states it, else as recorded; null: not known")
     brought_by: tuple[str, ...] = Field(description="The direct dependencies that bring it; empty: direct itself")
     record: SoupRecord | None = Field(description="What is known; null for a package that a direct one brings along")
 
@@ -267,7 +268,7 @@ class CaseSummary(Part):
 
 
 class SafetyCase(Part):
-    """The safety case of this release: an argument by its developers. Nobody has cleared, certified or signed it off."""
+    """The safety case of this release, by its developers. Nobody has cleared, certified or signed it off."""
 
     version: str = Field(description="Version of the service")
     use: Use = Field(description="Intended use")

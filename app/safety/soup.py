@@ -84,10 +84,11 @@ def installed(records: Mapping[str, SoupRecord]) -> tuple[Soup, ...]:
 
 def _soup(name: str, record: SoupRecord | None, bringers: set[str]) -> Soup:
     found = _distribution(name)
+    stated = None if found is None else licence_of(found)
     return Soup(
         name=name,
         version=None if found is None else found.version,
-        licence=None if found is None else licence_of(found),
+        licence=stated or (None if record is None else record.licence),
         brought_by=() if record is not None else tuple(sorted(bringers)),
         record=record,
     )
@@ -104,7 +105,7 @@ def _closure(names: Iterable[str]) -> set[str]:
 
 
 def _needed_of(name: str) -> set[str]:
-    """Name what an installed package needs and what is installed; what only an extra asks for has a record of its own."""
+    """Name what an installed package needs and what is installed; what only an extra brings has its own record."""
     found = _distribution(name)
     wanted = [text for text in (found.requires if found else None) or () if not _EXTRA.search(text)]
     names = {_canonical(match.group()) for text in wanted if (match := _NAME.match(text))}
@@ -125,7 +126,7 @@ def _distribution(name: str) -> Distribution | None:
 def licence_of(found: Distribution) -> str | None:
     """Return a package's licence as it states it: an expression, a short text, or a classifier."""
     about = found.metadata
-    stated = about.get("License-Expression") or about.get("License") or ""
+    stated = next((about[key] for key in ("License-Expression", "License") if key in about), "")
     if stated and "\n" not in stated and len(stated) <= _LONGEST_LICENCE:
         return stated
     classified = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or () if c.startswith("License ::")]

@@ -113,7 +113,7 @@ class Scale:
         return self._judge(numbers, stated, _STRICT)
 
     def contradicted(self, numbers: Numbers, stated: Facts) -> tuple[str, ...]:
-        """Name the stated facts of which the record's own numbers say the opposite; the statement counts all the same."""
+        """Name the stated facts of which the record's own numbers say the opposite; the statements count."""
         return tuple(n for n in self.facts if n in self.derived and self._is_contradicted(n, numbers, stated))
 
     def _is_contradicted(self, name: str, numbers: Numbers, stated: Facts) -> bool:

@@ -7,49 +7,20 @@ from itertools import pairwise
 from typing import Final
 
 from app.clinical.refusal import InputError
-from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecord
+from app.cohorts.derivation.agents import unknown_agents
+from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecord, Treatment
 
 _ORDER: Final = "order"
 _CONTRADICTION: Final = "contradiction"
 _MISSING: Final = "field_missing"
-_AGENTS: Final = (
-    "beclomethasone",
-    "betamethasone",
-    "budesonide",
-    "cortisone",
-    "deflazacort",
-    "dexamethasone",
-    "fludrocortisone",
-    "fluticasone",
-    "hydrocortisone",
-    "methylprednisolone",
-    "mometasone",
-    "prednisolone",
-    "prednisone",
-    "triamcinolone",
-)
-_SALTS: Final = frozenset(
-    ("acetate", "acetonide", "disodium", "hemisuccinate", "hexacetonide", "phosphate", "sodium", "succinate")
-)
-_AGENT: Final = (
-    "This is no corticosteroid's generic name (with or without its salt). The agent is a word of a list, so that no"
-    " person's name finds a place here; send null where none fits."
-)
 
 
 def contradictions(record: PatientRecord) -> Iterator[InputError]:
     """Yield every fault of a record that takes two fields to see."""
     if record.presentation is not None:
         yield from _twice(record)
-    treatment = record.treatment
-    if treatment is not None:
-        if isinstance(treatment.ivig, Ivig):
-            yield from _ivig(treatment.ivig)
-        if isinstance(treatment.anakinra, Anakinra):
-            yield from _course(treatment.anakinra)
-        for place, steroid in enumerate(treatment.corticosteroids or ()):
-            if steroid.agent is not None and not _is_agent(steroid.agent):
-                yield InputError(f"/treatment/corticosteroids/{place}/agent", "agent_unknown", _AGENT, _AGENTS)
+    if record.treatment is not None:
+        yield from _treatment(record.treatment)
     if record.echocardiograms:
         yield from _echocardiograms(record)
     outcome = record.outcome
@@ -61,9 +32,12 @@ def contradictions(record: PatientRecord) -> Iterator[InputError]:
                 yield _without_unit(name, one)
 
 
-def _is_agent(text: str) -> bool:
-    first, *rest = text.lower().replace("-", " ").split(" ")
-    return first in _AGENTS and _SALTS.issuperset(rest)
+def _treatment(treatment: Treatment) -> Iterator[InputError]:
+    if isinstance(treatment.ivig, Ivig):
+        yield from _ivig(treatment.ivig)
+    if isinstance(treatment.anakinra, Anakinra):
+        yield from _course(treatment.anakinra)
+    yield from unknown_agents(treatment)
 
 
 def _twice(record: PatientRecord) -> Iterator[InputError]:

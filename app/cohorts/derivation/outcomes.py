@@ -14,9 +14,7 @@ from app.cohorts.variables import UNGRADED
 _TENTHS: Final = 10
 _STAY: Final = "The stated length of stay counts; the hour of discharge gives another one. Check both."
 _DIED: Final = "outcome.died counts; presentation.died says otherwise. Check both."
-_BOTH: Final = (
-    "The child died and was admitted again: possible only where the death came with or after that admission. Check both."
-)
+_BOTH: Final = "The child died and was admitted again, which can be so only if the death came after that. Check both."
 _NOT_SENT: Final = Outcome()
 
 
