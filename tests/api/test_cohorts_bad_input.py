@@ -29,6 +29,10 @@ def csv(*rows: str, header: str = "patient_id,age_years,sex") -> str:
     return "\r\n".join((header, *rows, ""))
 
 
+def lab(**more):
+    return {"analyte": "crp", "unit": "mg/L", "hour": 1, **more}
+
+
 class TestCreate:
     @pytest.mark.parametrize(
         ("body", "status", "expected"),
@@ -46,6 +50,25 @@ class TestCreate:
             ({"name": "a", "patient": []}, 422, {("/patient", "unknown_field")}),
             ({"name": "a", "patients": [{}]}, 422, {("/patients/0/patient_id", "field_missing")}),
             ({"name": "a", "patients": [record(1, wieght_kg=20)]}, 422, {("/patients/0/wieght_kg", "unknown_field")}),
+            (
+                {"name": "a", "patients": [record(1, age_years=1.7e308)]},
+                422,
+                {("/patients/0/age_years", "out_of_range")},
+            ),
+            (
+                {"name": "a", "patients": [record(1, weight_kg=1e30, age_years=None)]},
+                422,
+                {("/patients/0/weight_kg", "out_of_range")},
+            ),
+            (
+                {"name": "a", "patients": [record(1, labs=[lab(value=1e300), lab(value=1e30, hour=1.7e308)])]},
+                422,
+                {
+                    ("/patients/0/labs/0/value", "out_of_range"),
+                    ("/patients/0/labs/1/value", "out_of_range"),
+                    ("/patients/0/labs/1/hour", "out_of_range"),
+                },
+            ),
             ([], 422, {("", "not_an_object")}),
         ],
     )
