@@ -48,7 +48,7 @@ def card(rules: LoadedRuleSet, notes: CardNotes, inputs: _Inputs) -> Card:
         purpose=header.purpose,
         intended=notes.intended,
         forbidden=notes.forbidden,
-        inputs=tuple(map(inputs, notes.inputs)),
+        inputs=tuple(inputs(name, rules) for name in notes.inputs),
         logic=notes.logic,
         rules=f"/v1/rules/{rules.id}",
         sources=tuple(map(_source, rules.content.source)),
@@ -80,7 +80,11 @@ class _Inputs:
         self._analytes = {a.slug: a for a in analytes}
         self._fields = {a.field: a for a in analytes if a.field}
 
-    def __call__(self, name: str) -> CardInput:
+    def __call__(self, name: str, rules: LoadedRuleSet) -> CardInput:
+        """Return an input. `field=row` takes the range or the threshold of that id of the rule set itself."""
+        field, _, row = name.partition("=")
+        if row:
+            return _of_row(field, row, rules)
         kind, _, rest = name.partition(":")
         if kind == "analyte":
             if rest not in self._analytes:
@@ -88,11 +92,23 @@ class _Inputs:
             return _of_analyte(self._analytes[rest], f"labs: {rest}")
         if name in self._fields:
             return _of_analyte(self._fields[name], name)
+        return self._of_measure(name)
+
+    def _of_measure(self, name: str) -> CardInput:
         last = name.rpartition(".")[2]
         measure = name if name.startswith("infusion.") else _MEASURES.get(last, last)
         possible, plausible = (self._ranges.get(f"{measure}.{tier}") for tier in ("possible", "plausible"))
         unit = None if possible is None else possible.unit
         return CardInput(name=name, unit=unit, possible=_text(possible), plausible=_text(plausible))
+
+
+def _of_row(field: str, row: str, rules: LoadedRuleSet) -> CardInput:
+    """Return an input that is bounded by the rule set itself."""
+    if rules.has("range", row):
+        bounds = rules.range(row)
+        return CardInput(name=field, unit=bounds.unit, possible=_text(bounds))
+    limit = rules.threshold(row)
+    return CardInput(name=field, unit=limit.unit, possible=limit.text)
 
 
 def _of_analyte(analyte: AnalyteRule, name: str) -> CardInput:

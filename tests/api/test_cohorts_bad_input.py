@@ -344,6 +344,29 @@ class TestElsewhere:
         assert words in error["message"]
         assert api.client.post("/v1/cohorts", json={"name": "Größe \u05d0 ✓"}).status_code == 201
 
+    @pytest.mark.parametrize("member", ["name", "description"])
+    @pytest.mark.parametrize(
+        "trace",
+        ["jane.doe@hospital.example", "078-05-1120", "555-123-4567", "(555) 123-4567", "MRN 1234567", "DOB: 2014"],
+    )
+    def test_a_text_that_holds_a_trace_of_a_person_is_not_repeated(self, api, member, trace):
+        answer = api.client.post("/v1/cohorts", json={"name": "Cohort", member: f"Asked by {trace}, ward 3"})
+        assert codes(answer) == {(f"/{member}", "text_personal")}
+        for said in (answer.text, api.logged()):
+            assert trace not in said
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Spring 2020, 46 children",
+            "Wards 3-4, 2020-03-15 to 2020-07-31",
+            "IVIG 2 g/kg, n = 1000000",
+            "Hotel 4, LVEF@day 1",
+        ],
+    )
+    def test_an_ordinary_text_is_taken(self, api, text):
+        assert api.client.post("/v1/cohorts", json={"name": text, "description": text}).status_code == 201
+
     def test_no_such_job(self, api):
         assert api.client.get("/v1/jobs/nowhere").status_code == 404
 

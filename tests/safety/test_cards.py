@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.clinical.rulebook import load_rulebook
+from app.clinical.rulebook import RulebookError, load_rulebook
 from app.safety.cards import cards_of, inputs_of
 from app.safety.case import safety_case
 from app.safety.files import SafetyDataError, load
@@ -39,12 +39,20 @@ def test_every_card_names_its_subgroup_limits():
 
 
 def test_inputs_have_their_ranges():
-    look_up = inputs_of(RULEBOOK)
+    of, protocol = inputs_of(RULEBOOK), RULES["childrens-national-2020"]
+
+    def look_up(name):
+        return of(name, protocol)
+
     weight = look_up("weight_kg")
     assert (weight.unit, weight.possible) == ("kg", "above 0, up to 500 kg")
     assert look_up("creatinine_mg_dl").unit == "mg/dL"
     assert look_up("analyte:crp").plausible
     assert look_up("critically_ill").possible is None
+    assert look_up("interval_hours=wean.interval").possible == "24 to 48 h"
+    assert look_up("target_mg_kg_day=ceiling").possible == "<= 10 mg/kg/day"
+    with pytest.raises(RulebookError):
+        look_up("target_mg_kg_day=nothing")
     with pytest.raises(SafetyDataError):
         look_up("analyte:nothing")
 
