@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check format openapi readme bench demo clean
+.PHONY: help install run test coverage check format openapi safety readme bench demo clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,13 +35,14 @@ test: install  ## run all tests
 coverage: install  ## branch coverage of app/clinical by the tests that need no HTTP
 	$(BIN)/pytest -q --cov --cov-report=term-missing:skip-covered tests/spec tests/unit tests/properties tests/oracle tests/architecture tests/api/test_rules.py
 
-check: install  ## linters, types, house rules, dependencies, drift of openapi.yaml
+check: install  ## linters, types, house rules, dependencies, drift of openapi.yaml and docs/safety
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry app
 	$(BIN)/defervesce openapi --check openapi.yaml
+	$(BIN)/defervesce safety check
 
 format: install  ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
@@ -49,6 +50,9 @@ format: install  ## format and fix what can be fixed
 
 openapi: install  ## write openapi.yaml from the app
 	$(BIN)/defervesce openapi --output openapi.yaml
+
+safety: install  ## write the pages of docs/safety from app/safety/data
+	$(BIN)/defervesce safety write
 
 readme: install  ## run the README's examples and write their output into it
 	$(BIN)/python tests/contract/readme.py

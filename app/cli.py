@@ -115,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     reproduction.add_argument("--check", type=Path, metavar="FILE", help="compare with a file; exit 1 when it differs")
     reproduction.set_defaults(run=_reproduction)
 
+    safety = commands.add_parser("safety", help="the pages of the safety case")
+    safety.add_argument("action", choices=("write", "check"), help="write them; or exit 1 when they differ")
+    safety.add_argument("--folder", type=Path, default=Path("docs/safety"), help="docs/safety by default")
+    safety.add_argument("--lock", type=Path, default=Path("uv.lock"), help="uv.lock by default")
+    safety.set_defaults(run=_safety)
+
     rules = commands.add_parser("rules", help="look at rule files").add_subparsers(required=True, metavar="action")
     check = rules.add_parser("check", help="validate a hospital's rules folder and say what it adds or overrides")
     check.add_argument("folder", nargs="?", type=Path, help="folder with *.toml (DEFERVESCE_RULES_DIR)")
@@ -244,6 +250,12 @@ def _rebuild_tallies(options: argparse.Namespace) -> int:
 
 def _reproduction(options: argparse.Namespace) -> int:
     from app.cohorts.study.reproduction import run  # noqa: PLC0415  # it loads the statistics
+
+    return run(options)
+
+
+def _safety(options: argparse.Namespace) -> int:
+    from app.safety.commands import run  # noqa: PLC0415  # the other commands need no safety case
 
     return run(options)
 

@@ -32,6 +32,7 @@ from app.api import (
     phenotype,
     protocols,
     rules,
+    safety,
     statistics,
     survival,
     table_audit,
@@ -95,6 +96,7 @@ def routers(rulebook: Rulebook, database: CohortDatabase) -> Iterable[APIRouter]
         anakinra.build_router(rulebook),
         ctcae.build_router(rulebook),
         rules.build_router(rulebook),
+        safety.build_router(rulebook),
         statistics.build_router(),
         survival.build_router(),
         table_audit.build_router(),
@@ -216,7 +218,7 @@ class Service(FastAPI):
         """Return the OpenAPI document, made once."""
         if self._completed is None:
             needs = {route.unique_id: route.original_route.needs for route in _api_routes(self.routes)}
-            self._completed = secured(complete(super().openapi(), TAGS), needs)
+            self._completed = secured(complete(super().openapi(), TAGS, safety.models()), needs)
         return self._completed
 
 

@@ -19,7 +19,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "anywhere")
 _HERE = {"base_url": "http://127.0.0.1", "client": ("127.0.0.1", 50_000)}
 TestClient.__init__ = partialmethod(TestClient.__init__, **_HERE)
 
-# Databases of their own for tests that need one: tests/databases.py.
-pytest_plugins = ["tests.databases"]
+# Databases of their own for tests that need one: tests/databases.py. What fails a run whose hazards are not controlled:
+# tests/safety_gate.py.
+pytest_plugins = ["tests.databases", "tests.safety_gate"]
 # A service that a test starts without saying where it keeps cohorts keeps them in memory.
 os.environ.setdefault("DEFERVESCE_DATABASE_URL", "sqlite://")

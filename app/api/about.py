@@ -17,6 +17,8 @@ TAGS: Final[Mapping[str, str]] = {
     "survival curves, and the audit of published tables.",
     "cohorts": "Cohorts of patient records: taken in, derived, shown, exported, derived anew under other rules.",
     "rules": "Every rule set with its thresholds, sources, version and hash.",
+    "safety": "The safety case: intended use, hazards and the tests of their controls, requirements, cards of the rule "
+    "sets. An argument by the developers; nobody has cleared or signed it off.",
     "service": "Health, version, metrics, and what the problem types mean.",
 }
 

@@ -34,7 +34,7 @@ def create_body(longest_name: int, longest_description: int) -> dict[str, Any]:
         "description": {
             "type": ["string", "null"],
             "maxLength": longest_description,
-            "description": "What it is",
+            "description": "What it is; it must not hold anything about a person",
         },
         "patients": _PATIENTS | {"type": ["array", "null"]},
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api import kinds
 from app.api.kinds import Kind
@@ -25,14 +26,19 @@ _REQUEST_ID: Final = {
 Document = dict[str, Any]
 
 
-def complete(document: Document, tags: Mapping[str, str]) -> Document:
-    """Add problem answers, their schema, the request id and the descriptions of the tags in use."""
+def complete(document: Document, tags: Mapping[str, str], named: Iterable[type[BaseModel]] = ()) -> Document:
+    """Add problem answers, their schema, the request id and the descriptions of the tags in use.
+
+    `named` are models that answers refer to by name, because they are not loaded at the start.
+    """
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in _DEFAULTS:
         schemas.pop(name, None)
-    _, problem = models_json_schema([(Problem, "serialization"), (ProblemItem, "serialization")], ref_template=REF)
-    schemas |= problem["$defs"]
+    shown: tuple[type[BaseModel], ...] = (Problem, ProblemItem, *named)
+    serialized: JsonSchemaMode = "serialization"
+    _, added = models_json_schema([(model, serialized) for model in shown], ref_template=REF)
+    schemas |= added["$defs"]
     components["schemas"] = dict(sorted(schemas.items()))
     components["headers"] = {"X-Request-ID": _REQUEST_ID}
     components["responses"] = {name_of(kind): _response(kind) for kind in kinds.KINDS.values()}

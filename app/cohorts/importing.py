@@ -14,6 +14,7 @@ from app.cohorts.intake.json_stream import JsonBody
 from app.cohorts.intake.rows import Rows
 from app.cohorts.intake.sent import Sent
 from app.cohorts.intake.taking import DuplicateRowsError, Intake
+from app.cohorts.pseudonym import trace_of
 from app.cohorts.store.model import Cohort
 from app.cohorts.summary import CohortChanged, changed
 
@@ -27,6 +28,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE: Final = re.compile(r"[\t\n\u2028\u2029]")
 # They turn the text around them, so that a page shows another name than the one that is kept.
 _TURNING: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+_PERSONAL: Final = "what looks like {}. Nothing about a person belongs there."
 # Stands in for the name until the whole body was read: in JSON the name may come after the patients.
 _UNTIL_KNOWN: Final = "unnamed"
 
@@ -105,7 +107,10 @@ def _fault(name: str, value: object) -> InputError | None:
     if not (value.strip() or name != "name") or len(value) > _LENGTHS[name]:
         return InputError(f"/{name}", "text_length", f"{name} must have 1 to {_LENGTHS[name]} characters.")
     reason = _unseen(name, value)
-    return None if reason is None else InputError(f"/{name}", "text_pattern", f"{name} must {reason}.")
+    if reason is not None:
+        return InputError(f"/{name}", "text_pattern", f"{name} must {reason}.")
+    trace = trace_of(value)
+    return None if trace is None else InputError(f"/{name}", "text_personal", f"{name} holds {_PERSONAL.format(trace)}")
 
 
 def _unseen(name: str, value: str) -> str | None:

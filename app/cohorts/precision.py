@@ -60,6 +60,8 @@ _ONE: Final = Decimal(1)
 # Below this size a product of two doubles lies within a millionth of the true one, so that what is no near tie is safe.
 _SAFE: Final = 1e9
 _NEAR_TIE: Final = 0.4999
+# From here on every double is a whole number. Numbers of this size are refused, but not before they are looked at.
+_WHOLE: Final = 2.0**53
 
 
 def scaled(value: float, factor: int) -> int:
@@ -78,8 +80,8 @@ def scaled_exactly(value: Decimal, factor: int) -> int:
 
 
 def at_precision(value: float, factor: int) -> float:
-    """Return the number at 1 / factor, half up."""
-    return scaled(value, factor) / factor
+    """Return the number at 1 / factor, half up; one so large that it has no decimals is left as it is."""
+    return value if abs(value) >= _WHOLE else scaled(value, factor) / factor
 
 
 def closed(threshold: Threshold) -> float:

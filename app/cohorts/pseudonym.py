@@ -47,6 +47,15 @@ _REASONS: Final = {
     "id_alphabet": "A pseudonym has 1 to 64 letters (A to Z), digits, full stops, hyphens or underscores and begins "
     "with a letter or digit.",
 }
+_TRACES: Final = (
+    (re.compile(r"[^\s@]+@[^\s@]+\.[^\s@.]{2,}"), "an e-mail address"),
+    (_SOCIAL_SECURITY, "a social security number"),
+    (
+        re.compile(r"(?<![0-9])(?:[0-9]{1,3}[-._ ])?\(?[0-9]{3}\)?[-._ ]{1,2}[0-9]{3}[-._ ][0-9]{4}(?![0-9])"),
+        "a telephone number",
+    ),
+    (re.compile(r"(?i)\b(?:mrn|ssn|dob)\b\W{0,3}[0-9]"), "the number of a chart or a date of birth"),
+)
 _ADVICE: Final = " Send a pseudonym, such as P01, that nobody outside can trace."
 
 
@@ -54,6 +63,11 @@ def fault_of(patient_id: str) -> InputError | None:
     """Say why an id is no pseudonym; None when it may be one. The message never repeats the id."""
     code = _code(patient_id)
     return None if code is None else InputError(_POINTER, code, _REASONS[code] + _ADVICE)
+
+
+def trace_of(text: str) -> str | None:
+    """Say what in a free text looks like a trace of a person (never a name: words are free); None when nothing does."""
+    return next((reason for pattern, reason in _TRACES if pattern.search(text)), None)
 
 
 def _code(patient_id: str) -> str | None:  # noqa: PLR0911 - one way out for each kind

@@ -109,7 +109,8 @@ class Corticosteroid(Part):
     agent: str | None = Field(
         default=None,
         max_length=MAXIMUM_AGENT,
-        # No digits, and no second word with a capital: neither numbers nor people's names have a place here.
+        # No digits, and no second word with a capital: neither numbers nor people's names have a place here. Which
+        # words are agents is looked up when the record is derived (`derivation.agents`).
         pattern="^([A-Z]?[a-z]+|[A-Z]+)([ -][a-z]+)*$",
         description='Agent by its generic name, such as "hydrocortisone": up to 40 letters, with a space or hyphen '
         "between words and capitals in the first word only; nothing about a person",

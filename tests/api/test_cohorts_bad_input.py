@@ -29,6 +29,10 @@ def csv(*rows: str, header: str = "patient_id,age_years,sex") -> str:
     return "\r\n".join((header, *rows, ""))
 
 
+def lab(**more):
+    return {"analyte": "crp", "unit": "mg/L", "hour": 1, **more}
+
+
 class TestCreate:
     @pytest.mark.parametrize(
         ("body", "status", "expected"),
@@ -46,6 +50,25 @@ class TestCreate:
             ({"name": "a", "patient": []}, 422, {("/patient", "unknown_field")}),
             ({"name": "a", "patients": [{}]}, 422, {("/patients/0/patient_id", "field_missing")}),
             ({"name": "a", "patients": [record(1, wieght_kg=20)]}, 422, {("/patients/0/wieght_kg", "unknown_field")}),
+            (
+                {"name": "a", "patients": [record(1, age_years=1.7e308)]},
+                422,
+                {("/patients/0/age_years", "out_of_range")},
+            ),
+            (
+                {"name": "a", "patients": [record(1, weight_kg=1e30, age_years=None)]},
+                422,
+                {("/patients/0/weight_kg", "out_of_range")},
+            ),
+            (
+                {"name": "a", "patients": [record(1, labs=[lab(value=1e300), lab(value=1e30, hour=1.7e308)])]},
+                422,
+                {
+                    ("/patients/0/labs/0/value", "out_of_range"),
+                    ("/patients/0/labs/1/value", "out_of_range"),
+                    ("/patients/0/labs/1/hour", "out_of_range"),
+                },
+            ),
             ([], 422, {("", "not_an_object")}),
         ],
     )
@@ -256,6 +279,10 @@ class TestTreatment:
             ("=HYPERLINK(1)", "text_pattern"),
             ("", "text_pattern"),
             ("a" * 41, "text_length"),
+            ("Jane", "agent_unknown"),
+            ("jane doe", "agent_unknown"),
+            ("hydrocortisone jane", "agent_unknown"),
+            ("Solu-medrol", "agent_unknown"),
         ],
     )
     def test_an_agent_is_no_place_for_a_person(self, api, path, agent, code):
@@ -316,6 +343,29 @@ class TestElsewhere:
         assert (error["pointer"], error["code"]) == ("/name", "text_pattern")
         assert words in error["message"]
         assert api.client.post("/v1/cohorts", json={"name": "Größe \u05d0 ✓"}).status_code == 201
+
+    @pytest.mark.parametrize("member", ["name", "description"])
+    @pytest.mark.parametrize(
+        "trace",
+        ["jane.doe@hospital.example", "078-05-1120", "555-123-4567", "(555) 123-4567", "MRN 1234567", "DOB: 2014"],
+    )
+    def test_a_text_that_holds_a_trace_of_a_person_is_not_repeated(self, api, member, trace):
+        answer = api.client.post("/v1/cohorts", json={"name": "Cohort", member: f"Asked by {trace}, ward 3"})
+        assert codes(answer) == {(f"/{member}", "text_personal")}
+        for said in (answer.text, api.logged()):
+            assert trace not in said
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Spring 2020, 46 children",
+            "Wards 3-4, 2020-03-15 to 2020-07-31",
+            "IVIG 2 g/kg, n = 1000000",
+            "Hotel 4, LVEF@day 1",
+        ],
+    )
+    def test_an_ordinary_text_is_taken(self, api, text):
+        assert api.client.post("/v1/cohorts", json={"name": text, "description": text}).status_code == 201
 
     def test_no_such_job(self, api):
         assert api.client.get("/v1/jobs/nowhere").status_code == 404

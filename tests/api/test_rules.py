@@ -133,6 +133,7 @@ def test_source_attributes_name_what_hti_1_asks_for(client):
     shown = client.get("/v1/rules/who-anaemia-2024/source-attributes").json()
     assert set(shown["uses"]) >= {
         "age",
+        "date_of_birth",
         "sex",
         "race",
         "ethnicity",

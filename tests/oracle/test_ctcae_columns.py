@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ import pytest
 from app.api.ctcae_columns import answer_columns
 from app.api.ctcae_records import Batch, Records
 from app.api.ctcae_templates import batch_form
-from app.clinical.ctcae.believe import Numbers, believe
+from app.clinical.ctcae.believe import Numbers, believe, contradicted
 from app.clinical.ctcae.bulk.columns import Columns, Judgements, judge_columns
 from app.clinical.ctcae.grading import Grader, placed
 from app.clinical.ctcae.laboratory_terms import LaboratoryTerm, Placement
@@ -156,10 +157,23 @@ def compared(placement: Placement, row: Row, judged: Judgements, number: int) ->
     if errors:
         return False
     expected = placement.scale.judge(placed(placement, numbers), row.facts)
+    if contradicts_its_baseline(placement, numbers, row.facts):
+        assert "stated_and_measured_disagree" in {c.code for c in judged.cautions[number]}
+    cautions += contradicted(placement, numbers, row.facts)
     assert judged.judged(number) == expected, (placement, row)
     assert judged.possible[number] == expected.possible
     assert (number in judged.cautions or bool(judged.unusual[number])) == bool(cautions)
     return expected.band >= 0
+
+
+def contradicts_its_baseline(placement: Placement, numbers: Numbers, facts: dict[str, bool]) -> bool:
+    """Say in the plainest words whether a statement about the baseline is not what baseline and limit say."""
+    said, (baseline, limit) = facts.get("baseline_abnormal"), (numbers.baseline, numbers.upper_limit)
+    asked = "baseline_abnormal" in placement.scale.facts
+    if not asked or said is None or baseline is None or limit is None:
+        return False
+    above = Decimal(f"{baseline:.15g}") > Decimal(f"{limit:.15g}")
+    return above is not said
 
 
 def record_of(maker: Maker, version: str, row: Row) -> dict[str, Any]:
@@ -173,6 +187,15 @@ def record_of(maker: Maker, version: str, row: Row) -> dict[str, Any]:
     sent = {name: number for name, number in zip(names, row.numbers, strict=True) if number is not None}
     unit = {} if placement.unit is None else {"unit": placement.unit.code}
     return {"term": term.rule.slug, **unit, **sent, **row.facts}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_contradicted_baselines_are_among_the_rows(version: str) -> None:
+    """Without such rows the comparison above would say nothing of the warning."""
+    maker = Maker(version, SEED)
+    rows = [maker.row() for _ in range(4_000)]
+    found = [contradicts_its_baseline(maker.placements[r.place], Numbers(*r.numbers), r.facts) for r in rows]
+    assert any(found)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

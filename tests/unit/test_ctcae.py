@@ -328,6 +328,40 @@ class TestLaboratory:
         answer = grade(term="neutrophil_count_decreased", value=0.01, unit="10*3/uL")
         assert [w.code for w in answer.warnings] == ["value_maybe_thousandfold_low"]
 
+    @pytest.mark.parametrize(
+        ("baseline", "limit", "stated", "warned"),
+        [
+            (80.0, 40.0, False, True),
+            (30.0, 40.0, True, True),
+            (40.0, 40.0, True, True),
+            (80.0, 40.0, True, False),
+            (30.0, 40.0, False, False),
+            (None, 40.0, True, False),
+            (80.0, None, False, False),
+            (80.0, 40.0, None, False),
+        ],
+    )
+    def test_a_baseline_stated_against_its_own_numbers_is_warned_of(
+        self, baseline: float | None, limit: float | None, stated: bool | None, warned: bool
+    ) -> None:
+        sent = {"value": 130.0, "unit": "U/L", "upper_limit": limit, "baseline": baseline}
+        answer = grade(term="alanine_aminotransferase_increased", baseline_abnormal=stated, **sent)
+        assert ("stated_and_measured_disagree" in {w.code for w in answer.warnings}) is warned
+
+    def test_the_statement_about_a_baseline_still_decides(self) -> None:
+        sent = {"value": 130.0, "unit": "U/L", "upper_limit": 40.0, "baseline": 80.0}
+        stated = grade(term="alanine_aminotransferase_increased", baseline_abnormal=False, **sent)
+        measured = grade(term="alanine_aminotransferase_increased", **sent)
+        assert (stated.grade, measured.grade) == (2, 1)
+        assert [w.code for w in stated.warnings] == ["stated_and_measured_disagree"]
+        assert "baseline_abnormal" in stated.warnings[0].message
+
+    @pytest.mark.parametrize(("pediatric", "warned"), [(True, False), (False, True)])
+    def test_a_child_that_is_stated_to_be_none_is_warned_of(self, pediatric: bool, warned: bool) -> None:
+        sent = {"value": 1.0, "unit": "mg/mg", "age_years": 8.0, "pediatric": pediatric}
+        answer = grade(analyte="urine_protein_creatinine_ratio", **sent)
+        assert ("stated_and_measured_disagree" in {w.code for w in answer.warnings}) is warned
+
     def test_both_directions_are_kept_apart(self) -> None:
         answer = grade(analyte="potassium", value=6.5, unit="mmol/L", lower_limit=3.5, upper_limit=5.0)
         assert [(r.term, r.grade, r.direction) for r in answer.results] == [

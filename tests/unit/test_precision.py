@@ -50,6 +50,17 @@ def test_what_is_at_precision_stays(number, digits):
     assert at_precision(value, 10**digits) == value
 
 
+@pytest.mark.parametrize("value", [2.0**53, 2.0**53 + 2, 1e26, 1e30, 1.7e306, 1.7976931348623157e308])
+def test_a_number_beyond_all_decimals_stays(value):
+    assert at_precision(value, 100) == value
+    assert at_precision(-value, 100) == -value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_any_number_can_be_brought_to_precision(value):
+    assert abs(at_precision(value, 100) - value) <= 0.0051 + abs(value) * 1e-15
+
+
 def _floats(model, found):
     for name, field in model.model_fields.items():
         kinds = str(field.annotation)

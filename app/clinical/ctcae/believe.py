@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from app.clinical.arithmetic import exact
 from app.clinical.ctcae.laboratory_terms import Placement
@@ -41,6 +41,20 @@ def believe(placement: Placement, numbers: Numbers, *, override: bool) -> tuple[
     if errors:
         raise RefusedInputError(*reversed(errors.values()))
     return tuple(c for _, cautions in judged for c in cautions)
+
+
+def contradicted(placement: Placement, numbers: Numbers, stated: Mapping[str, Any]) -> tuple[Caution, ...]:
+    """Return the warnings about facts that are stated and that the record's own numbers contradict."""
+    if not stated:
+        return ()
+    names = placement.scale.contradicted(tuple(map(placement.place, numbers)), stated)
+    return tuple(contradiction(name) for name in names)
+
+
+def contradiction(name: str) -> Caution:
+    """Warn of one fact: the statement counts (decision 4), and somebody has to look."""
+    text = f"What is stated as {name} counts, and the numbers that were sent say otherwise. Check both."
+    return Caution(code="stated_and_measured_disagree", message=text)
 
 
 def _judge(placement: Placement, numbers: Numbers, *, override: bool) -> Iterator[Judgement]:

@@ -20,7 +20,7 @@ from app.clinical.ctcae.answers import (
     stated_verdict,
     working,
 )
-from app.clinical.ctcae.believe import Numbers, believe
+from app.clinical.ctcae.believe import Numbers, believe, contradicted, contradiction
 from app.clinical.ctcae.clinical_terms import ClinicalTerm
 from app.clinical.ctcae.laboratory_terms import LaboratoryTerm, Placement
 from app.clinical.ctcae.limits import Limits
@@ -162,6 +162,7 @@ class Grader:
         limits = self._limits(placement, record)
         numbers = Numbers(record.value, limits.lower, limits.upper, record.baseline, record.mi_cutoff)
         warnings += limits.warnings + believe(placement, numbers, override=record.override_plausibility)
+        warnings += contradicted(placement, numbers, stated) + _age_contradicted(version, record, placement, facts)
         judged, verdict = judge(placement, numbers, stated)
         if placement.stand_in is not None:
             warnings += (Caution(code=placement.stand_in.code, message=placement.stand_in.message),)
@@ -195,6 +196,16 @@ class Grader:
         verdict = laboratory_verdict(term.scales[0], Judged(possible, missing=tuple(missing)), ())
         value = Value(None, term.canonical_code, None)
         return answer(version, term, verdict, version.provenance, value=value, warnings=warnings)
+
+
+def _age_contradicted(
+    version: Version, record: GradeRecord, placement: Placement, facts: Mapping[str, Any]
+) -> tuple[Caution, ...]:
+    """Warn where a term asks whether the patient is a child, and what is stated is not what the age says."""
+    said = facts.get(PEDIATRIC)
+    if said is None or record.age_years is None or PEDIATRIC not in placement.scale.facts:
+        return NO_CAUTIONS
+    return NO_CAUTIONS if said is (exact(record.age_years) < version.pediatric_below) else (contradiction(PEDIATRIC),)
 
 
 def placed(placement: Placement, numbers: Numbers) -> Numbers:

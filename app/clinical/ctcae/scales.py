@@ -112,6 +112,15 @@ class Scale:
         """Judge one record and assume nothing of what is missing."""
         return self._judge(numbers, stated, _STRICT)
 
+    def contradicted(self, numbers: Numbers, stated: Facts) -> tuple[str, ...]:
+        """Name the stated facts of which the record's own numbers say the opposite; the statements count."""
+        return tuple(n for n in self.facts if n in self.derived and self._is_contradicted(n, numbers, stated))
+
+    def _is_contradicted(self, name: str, numbers: Numbers, stated: Facts) -> bool:
+        follows = _derive(self.derived[name], numbers, stated, _STRICT)
+        said = stated.get(name)
+        return said is not None and follows is not None and said is not follows
+
     @property
     def tests(self) -> tuple[Bound, ...]:
         """Return every comparison that a strict judgement may rest on, each once."""

@@ -226,6 +226,8 @@ class Uses(RuleModel):
     """How a rule set uses a person's attributes (the ONC source attributes of HTI-1)."""
 
     age: str = "not used"
+    # No operation takes a date of birth: the age is sent in years.
+    date_of_birth: str = "not used"
     sex: str = "not used"
     race: str = "not used"
     ethnicity: str = "not used"

@@ -75,6 +75,7 @@ WORDS: Final[dict[str, str]] = {
     "plausible": "The range outside of which a value is refused unless overridden",
     "points": "Points of a score",
     "possible": "The range outside of which a value is refused",
+    "date_of_birth": "How a date of birth is used",
     "race": "How race is used",
     "reading": "How it was read: primary or secondary copy, general knowledge, the study, a decision of ours",
     "route": "When an event belongs under another term",

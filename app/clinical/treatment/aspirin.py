@@ -67,7 +67,9 @@ class Aspirin:
         self._until = rules.text("aspirin.until")
         held = Caution(code="aspirin_hold", message=rules.text("aspirin.hold"))
         unknown = Caution(code="aspirin_not_cleared", message=f"Not all is known yet. {rules.text('aspirin.hold')}")
-        self._warnings: dict[Truth, tuple[Caution, ...]] = {MET: (held,), NOT_MET: (), UNKNOWN: (unknown,)}
+        # Wherever a dose is shown, what nobody asked for is said: silence would look like a check.
+        open_ = Caution(code="aspirin_not_asked", message=rules.text("aspirin.not_asked"))
+        self._warnings: dict[Truth, tuple[Caution, ...]] = {MET: (held,), NOT_MET: (open_,), UNKNOWN: (unknown, open_)}
         limit = rules.threshold("aspirin.platelets")
         source = rules.cite(limit)
         self._platelets = Criterion(

@@ -89,6 +89,7 @@ class Ivig:
         self._above = Caution(code="ideal_weight_above_actual", message=acr.text("ivig.ideal_above_actual"))
         cite = nih.cite(nih.parameter("ivig.cap"))
         self._capped = Caution(code="dose_capped", message=f"The course is capped at {said(self._cap)} g ({cite}).")
+        self._not_asked = Caution(code="ivig_not_asked", message=acr.text("ivig.not_asked"))
         self._guidance = Caution(code="glucocorticoid_advised", message=nih.text("glucocorticoid"))
 
     def __call__(self, request: IvigRequest) -> IvigAnswer:
@@ -157,7 +158,7 @@ class Ivig:
             found.append(self._capped)
         if request.cardiac_dysfunction is not False:
             found.append(self._split)
-        return (*found, self._guidance)
+        return (*found, self._not_asked, self._guidance)
 
     def _steps(self, course: Course) -> tuple[str, ...]:
         first = f"{said(course.weight)} kg x {said(self._dose)} g/kg = {said(course.uncapped)} g"

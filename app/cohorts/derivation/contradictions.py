@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import Final
 
 from app.clinical.refusal import InputError
-from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecord, course_of, each, infusion_of
+from app.cohorts.derivation.agents import unknown_agents
+from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecord, Treatment, course_of, each, infusion_of
 
 _ORDER: Final = "order"
 _CONTRADICTION: Final = "contradiction"
@@ -18,13 +19,8 @@ def contradictions(record: PatientRecord) -> Iterator[InputError]:
     """Yield every fault of a record that takes two fields to see."""
     if record.presentation is not None:
         yield from _twice(record)
-    treatment = record.treatment
-    if treatment is not None:
-        ivig, course = infusion_of(treatment), course_of(treatment)
-        if ivig is not None:
-            yield from _ivig(ivig)
-        if course is not None:
-            yield from _course(course)
+    if record.treatment is not None:
+        yield from _treatment(record.treatment)
     if record.echocardiograms:
         yield from _echocardiograms(record)
     outcome = record.outcome
@@ -34,6 +30,15 @@ def contradictions(record: PatientRecord) -> Iterator[InputError]:
         for name, one in each(record.cytokines):
             if one is not None and one.unit is None and (one.value is not None or one.upper_limit is not None):
                 yield _without_unit(name, one)
+
+
+def _treatment(treatment: Treatment) -> Iterator[InputError]:
+    ivig, course = infusion_of(treatment), course_of(treatment)
+    if ivig is not None:
+        yield from _ivig(ivig)
+    if course is not None:
+        yield from _course(course)
+    yield from unknown_agents(treatment)
 
 
 def _twice(record: PatientRecord) -> Iterator[InputError]:

@@ -9,10 +9,12 @@ from app.clinical.rulebook import LoadedRuleSet
 from app.cohorts.derivation.derived import Notes
 from app.cohorts.precision import scaled
 from app.cohorts.records import Outcome, PatientRecord
+from app.cohorts.variables import UNGRADED
 
 _TENTHS: Final = 10
 _STAY: Final = "The stated length of stay counts; the hour of discharge gives another one. Check both."
 _DIED: Final = "outcome.died counts; presentation.died says otherwise. Check both."
+_BOTH: Final = "The child died and was admitted again, which can be so only if the death came after that. Check both."
 _NOT_SENT: Final = Outcome()
 
 
@@ -29,6 +31,9 @@ class Outcomes:
         for name, fact in (("died", died), ("thrombosis", outcome.thrombosis)):
             if fact is not None:
                 values[f"outcome.{name}"] = int(fact)
+        # Readmission was written with the adverse events, whether the outcome or their list tells it.
+        if died and values.get(f"ae.{UNGRADED}"):
+            notes.warn("died_and_readmitted", _BOTH)
         stay = self._stay(outcome, notes)
         if stay is not None:
             values["length_of_stay_days"] = scaled(stay, _TENTHS)

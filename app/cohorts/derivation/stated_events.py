@@ -14,6 +14,9 @@ from app.cohorts.variables import UNGRADED
 
 _READMITTED: Final = "outcome.readmitted counts; the list of adverse events says otherwise. Check both."
 _DEAD: Final = "An adverse event of grade 5 is stated, and outcome.died is false. Check both."
+_DEATH_NOT_STATED: Final = (
+    "An adverse event of grade 5 is stated, and whether the child died is not: the death is not counted. State it."
+)
 GradeFacts = Callable[[AdverseEvent, EventTerm], int | None]
 
 
@@ -57,9 +60,20 @@ class StatedEvents:
             grade = self._grade_facts(sent, term) if sent.grade is None and sent.facts else sent.grade
             found.append({"term": term.slug, "event": term.event, "grade": grade})
         fatal = any(one["grade"] == Grade.DEATH for one in found)
-        if fatal and record.outcome is not None and record.outcome.died is False:
-            notes.disagree("outcome.died", stated=False, derived=True, message=_DEAD)
+        if fatal:
+            _check_death(record, notes)
         return found
+
+
+def _check_death(record: PatientRecord, notes: Notes) -> None:
+    """Look for the death that a fatal event tells of: denied it is a disagreement, not stated it is warned of."""
+    said = None if record.outcome is None else record.outcome.died
+    if said is None and record.presentation is not None:
+        said = record.presentation.died
+    if said is False:
+        notes.disagree("outcome.died", stated=False, derived=True, message=_DEAD)
+    elif said is None:
+        notes.warn("fatal_event_death_not_stated", _DEATH_NOT_STATED)
 
 
 def readmission(record: PatientRecord, said: Mapping[str, Said] | None, values: dict[str, int], notes: Notes) -> None:

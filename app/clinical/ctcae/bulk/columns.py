@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.clinical.ctcae.believe import Numbers, believe
+from app.clinical.ctcae.believe import Numbers, believe, contradicted
 from app.clinical.ctcae.bulk.belief import Belief
 from app.clinical.ctcae.bulk.scale import Rows as ScaleRows
 from app.clinical.ctcae.bulk.scale import ScaleInColumns
@@ -129,6 +129,8 @@ class _Group:
             self.placement.scale, ScaleRows(self._placed(), self.facts, len(value), self.placement.ties)
         )
         possible, band, assumption = scale.judge()
+        # Few rows contradict themselves, and each gets its warning as a single record does.
+        ordinary &= ~scale.contradicted()
         # Numbers as sent are compared at 15 digits here too; converted ones may differ in a digit from exact ones.
         certain = ordinary & ~scale.near if self.placement.is_converted else ordinary
         rows = self.rows if certain.all() else self.rows[certain]
@@ -167,6 +169,7 @@ class _Group:
         row, numbers = int(self.rows[position]), self._numbers(position)
         try:
             cautions = believe(self.placement, numbers, override=override)
+            cautions += contradicted(self.placement, numbers, self._stated(position))
         except RefusedInputError as refusal:
             result.refused[row] = refusal.errors
             return
@@ -179,8 +182,10 @@ class _Group:
         return Numbers(*(None if c is None or np.isnan(c[position]) else float(c[position]) for c in self.sent))
 
     def _judged(self, position: int, numbers: Numbers) -> Judged:
-        stated = {n: bool(c[position]) for n, c in self.facts.items() if c[position] != UNKNOWN}
-        return self.placement.scale.judge(tuple(map(self.placement.place, numbers)), stated)
+        return self.placement.scale.judge(tuple(map(self.placement.place, numbers)), self._stated(position))
+
+    def _stated(self, position: int) -> dict[str, bool]:
+        return {n: bool(c[position]) for n, c in self.facts.items() if c[position] != UNKNOWN}
 
 
 def _known(column: Floats | None) -> Floats | None:

@@ -104,6 +104,16 @@ class ScaleInColumns:
             possible[rows], band[rows], assumption[rows] = assumed[taken], fired[taken], place
         return possible, band, assumption
 
+    def contradicted(self) -> Mask:
+        """Say which rows state a fact of which their own numbers say the opposite: `Scale.contradicted`, in columns."""
+        found = np.zeros(self.size, np.bool_)
+        for name in self.scale.facts:
+            said, derived = self.stated.get(name), self.scale.derived.get(name)
+            if said is not None and derived is not None and (said != UNKNOWN).any():
+                follows = self._derive(derived, _STRICT)
+                found |= (said != UNKNOWN) & (follows != UNKNOWN) & (said != follows)
+        return found
+
     @property
     def signature(self) -> tuple[object, ...]:
         """Return which columns there are, without which patterns of two calls cannot be compared."""
