@@ -34,6 +34,13 @@ def migrate(url: str, revision: str = "head") -> None:
         command.upgrade(config(url), revision)
 
 
+def known_revisions() -> frozenset[str]:
+    """Return every revision that this release can start from."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415  # half a second that few commands need
+
+    return frozenset(script.revision for script in ScriptDirectory(str(migrations())).walk_revisions())
+
+
 def config(url: str) -> Any:  # noqa: ANN401  # Alembic's Config, which is not loaded to name it
     """Return Alembic's configuration for a database."""
     from alembic.config import Config  # noqa: PLC0415  # as above

@@ -22,7 +22,26 @@ from tests.fuzz.targets import LAYOUT, TARGETS
 _RUNS = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 _LONGEST_INPUT = 8_192
 _SECONDS_OF_ONE = 30
-_SIGNS = ('"', "{", "}", "[", "]", ",", ":", "null", "true", "false", "\r\n", "\t", "=", "+", "-", "1e400", "NaN", "\\u0000")
+_SIGNS = (
+    '"',
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "null",
+    "true",
+    "false",
+    "\r\n",
+    "\t",
+    "=",
+    "+",
+    "-",
+    "1e400",
+    "NaN",
+    "\\u0000",
+)
 
 
 class Outcome(NamedTuple):
@@ -71,7 +90,12 @@ def _campaign(name: str, wanted: int, options: argparse.Namespace, words: Path) 
     started = monotonic()
     command = [
         *(sys.executable, "-m", "tests.fuzz.one", name, str(corpus), str(seeds)),
-        *(f"-runs={wanted}", f"-max_total_time={options.seconds}", f"-seed={options.seed}", f"-max_len={_LONGEST_INPUT}"),
+        *(
+            f"-runs={wanted}",
+            f"-max_total_time={options.seconds}",
+            f"-seed={options.seed}",
+            f"-max_len={_LONGEST_INPUT}",
+        ),
         *(f"-timeout={_SECONDS_OF_ONE}", f"-artifact_prefix={found}/", f"-dict={words}", "-print_final_stats=1"),
     ]
     done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
@@ -83,7 +107,9 @@ def _campaign(name: str, wanted: int, options: argparse.Namespace, words: Path) 
 def _tell(found: list[Outcome], options: argparse.Namespace) -> int:
     for one in found:
         if not one.is_clean:
-            sys.stdout.write(f"\n{one.target}: FOUND, see {options.corpus / one.target / 'found'}\n{one.said[-4_000:]}\n")
+            sys.stdout.write(
+                f"\n{one.target}: FOUND, see {options.corpus / one.target / 'found'}\n{one.said[-4_000:]}\n"
+            )
     for one in found:
         state = "clean" if one.is_clean else "FOUND"
         sys.stdout.write(f"{one.target:12} {one.runs:>9} of {one.wanted:>9} inputs {one.seconds:7.0f} s  {state}\n")

@@ -13,7 +13,24 @@ from tests.fuzz.targets import TARGETS
 EXAMPLES = int(os.environ.get("DEFERVESCE_TEST_EXAMPLES", "150"))
 # Building a service takes a fifth of a second.
 _SLOW = {"hospital": 12}
-_SIGNS = (b'"', b"{", b"}", b"[", b"]", b",", b"\n", b"\r", b"\x00", b"\xff", b"null", b"1e999", b"-0", b"NaN", b"=", b"\xed\xa0\x80")
+_SIGNS = (
+    b'"',
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b"\n",
+    b"\r",
+    b"\x00",
+    b"\xff",
+    b"null",
+    b"1e999",
+    b"-0",
+    b"NaN",
+    b"=",
+    b"\xed\xa0\x80",
+)
 
 
 @st.composite
