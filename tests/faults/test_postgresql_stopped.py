@@ -66,7 +66,7 @@ class Reader(threading.Thread):
 
 @pytest.fixture
 def server():
-    """A server of this test's own, even where one is named: that one is not ours to stop."""
+    """Give a server of this test's own, even where one is named: that one is not ours to stop."""
     with own_server() as (server, handle):
         yield server, handle
 

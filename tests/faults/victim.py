@@ -42,7 +42,9 @@ def main() -> None:
     rulebook = load_rulebook()
     # Everything is loaded before the first fork, and nothing is open.
     warm = Cohorts(rulebook, CohortDatabase("sqlite://"))
-    warm.service.create(Sent(io.BytesIO(b'{"name":"warm","patients":[{"patient_id":"P1"}]}'), "json", 48), None, created)
+    warm.service.create(
+        Sent(io.BytesIO(b'{"name":"warm","patients":[{"patient_id":"P1"}]}'), "json", 48), None, created
+    )
     tell("ready")
     for line in sys.stdin:
         child = os.fork()

@@ -234,3 +234,9 @@ def test_the_first_bytes_are_looked_at_in_whatever_pieces_they_come(text, size):
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_short_texts_have_lines_too(size):
     assert [(row.line, row.raw) for row in ndjson_rows(pieces(b"1\n2", size))] == [(1, b"1"), (2, b"2")]
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_a_number_in_pieces_is_one_number(size):
+    rows = JsonBody(pieces(b"[1.5,-2e+3, 12 ,0]", size), ()).rows()
+    assert [row.raw for row in rows] == [b"1.5", b"-2e+3", b"12", b"0"]

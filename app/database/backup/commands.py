@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from app.database.backup import archive, sqlite_file
-from app.database.backup.files import check, keep
+from app.database.backup.files import check, keep, remove
 from app.database.backup.state import BackupError, Contents
 from app.database.engine import translated
 from app.database.probe import sqlite_path
@@ -28,7 +28,7 @@ def back_up(url: str, file: Path, *, force: bool = False) -> Contents:
     partial = file.with_name(file.name + ".partial")
     try:
         # What patients' data stand in is for nobody else to read.
-        partial.unlink(missing_ok=True)
+        remove(partial)
         partial.touch(mode=0o600)
         with translated():
             if path is None:
@@ -40,7 +40,7 @@ def back_up(url: str, file: Path, *, force: bool = False) -> Contents:
     except OSError as exc:
         raise BackupError(f"{file.name} cannot be written: {exc.strerror}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        remove(partial)
     return contents
 
 

@@ -31,6 +31,12 @@ def check(file: Path) -> None:
         raise BackupError(f"{file.name} is not the file that {beside.name} was written for: it is damaged, or another")
 
 
+def remove(path: Path) -> None:
+    """Remove a file that SQLite may have written, with all that it keeps beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def sync(path: Path) -> None:
     """Bring a file, and the folder's entry of it, onto the disk."""
     for place in (path, path.parent):

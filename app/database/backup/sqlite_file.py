@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app.database.backup.files import sync
+from app.database.backup.files import remove, sync
 from app.database.backup.state import (
     BackupError,
     Contents,
@@ -64,13 +64,12 @@ def load(file: Path, path: str, timeout_seconds: float, *, force: bool) -> None:
             database.execute("PRAGMA journal_mode=WAL")
         sync(target)
     finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            ready.with_name(ready.name + suffix).unlink(missing_ok=True)
+        remove(ready)
 
 
 def _prepare(file: Path, ready: Path, first: int) -> None:
     """Copy a backup, bring it to this release's schema, and let its versions go on where nobody was."""
-    ready.unlink(missing_ok=True)
+    remove(ready)
     ready.touch(mode=0o600)
     with _opened(str(file), "ro", 0) as source, closing(sqlite3.connect(ready)) as target:
         source.backup(target)
