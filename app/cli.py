@@ -1,4 +1,4 @@
-"""The command line: `defervesce serve`, `migrate`, `keys`, `clients`, `import`, `export`, `tallies`, `rules` ...
+"""The command line: `defervesce serve`, `migrate`, `keys`, `clients`, `import`, `export`, `backup`, `restore` ...
 
 The application is named to the server, and looked up here, by its import string: the command line stands beside
 `app.main`, not on it.
@@ -94,6 +94,18 @@ def _parser() -> argparse.ArgumentParser:
     give.add_argument("--output", type=Path, help="file to write; standard output by default")
     give.add_argument("--tenant", default=DEFAULT_TENANT, help=f"whose cohort it is; {DEFAULT_TENANT} by default")
     give.set_defaults(run=_export)
+
+    backup = commands.add_parser("backup", help="write all that the database holds into a file, while it is in use")
+    backup.add_argument("file", type=Path, help="file to write: a database file of SQLite, a ZIP of PostgreSQL")
+    backup.add_argument("--force", action="store_true", help="replace a file that is there")
+    backup.set_defaults(run=_backup)
+
+    bring_back = commands.add_parser("restore", help="put a backup in the place of all that the database holds")
+    bring_back.add_argument(
+        "file", type=Path, help="a file that `defervesce backup` wrote for the same kind of database"
+    )
+    bring_back.add_argument("--force", action="store_true", help="replace a database that holds cohorts")
+    bring_back.set_defaults(run=_restore)
 
     tallies = commands.add_parser("tallies", help="look after kept counts").add_subparsers(
         required=True, metavar="action"
@@ -238,14 +250,34 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rebuild_tallies(options: argparse.Namespace) -> int:
-    database = database_of(load_settings())
+def _backup(options: argparse.Namespace) -> int:
+    from app.database.backup import back_up  # noqa: PLC0415  # it loads the drivers
+
+    contents = back_up(load_settings().database_url.get_secret_value(), options.file, force=options.force)
+    print(f"{options.file}: {contents}")
+    return 0
+
+
+def _restore(options: argparse.Namespace) -> int:
+    """Restore, then count the tallies anew: what analyses are made of must be what the patients are."""
+    from app.database.backup import restore  # noqa: PLC0415  # as above
+
+    settings = load_settings()
+    contents = restore(settings.database_url.get_secret_value(), options.file, force=options.force)
+    print(f"restored {options.file}: {contents}; the database is at revision {HEAD}")
+    return _rebuild_tallies(argparse.Namespace(cohort=None, tenant=DEFAULT_TENANT), differing=_DIFFERENT)
+
+
+def _rebuild_tallies(options: argparse.Namespace, differing: int = 0) -> int:
+    """Count anew; `differing` is the exit code when some tallies had to be mended."""
+    database, code = database_of(load_settings()), 0
     try:
         for cohort, differed in database.store.of(options.tenant).rebuild(options.cohort):
             print(f"{cohort.id}: {cohort.n} patients, tallies {'differed and were mended' if differed else 'agree'}")
+            code = differing if differed else code
     finally:
         database.dispose()
-    return 0
+    return code
 
 
 def _reproduction(options: argparse.Namespace) -> int:

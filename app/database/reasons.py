@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Final
 
@@ -20,6 +21,8 @@ _SQLITE: Final[dict[int, Reason]] = {
     sqlite3.SQLITE_CORRUPT: "damaged",
     sqlite3.SQLITE_NOTADB: "damaged",
 }
+# What SQLite has no code for. The text is its own, and repeats no value.
+_NOT_THERE: Final = re.compile(r"\Ano such (table|column)|has no column named|\AON CONFLICT clause does not match")
 # An extended result code holds the primary one in its lowest byte.
 PRIMARY: Final = 0xFF
 # SQLSTATEs, and classes of them (two or three characters), as appendix A of PostgreSQL's manual lists them.
@@ -37,8 +40,12 @@ _POSTGRESQL: Final[dict[str, Reason]] = {
     "40P01": "locked",
     "55P03": "locked",
     "25006": "read_only",
+    # A table, a column or a key that the code knows is not there, or one that it does not know must be filled: an older
+    # release beside a newer schema, or the other way round.
     "42P01": "schema",
     "42703": "schema",
+    "42P10": "schema",
+    "23502": "schema",
     "XX001": "damaged",
     "XX002": "damaged",
 }
@@ -57,7 +64,8 @@ def _of_sqlite(exc: sqlite3.Error) -> tuple[Reason, str | None] | None:
     code: int | None = getattr(exc, "sqlite_errorcode", None)
     if code is None:
         return None
-    if code == sqlite3.SQLITE_ERROR and str(exc).startswith(("no such table", "no such column")):
+    of_schema = code == sqlite3.SQLITE_ERROR and _NOT_THERE.search(str(exc)) is not None
+    if of_schema or code == sqlite3.SQLITE_CONSTRAINT_NOTNULL:
         return "schema", exc.sqlite_errorname
     reason = _SQLITE.get(code & PRIMARY)
     return None if reason is None else (reason, exc.sqlite_errorname)

@@ -221,3 +221,22 @@ def test_the_collector_is_calm_while_any_import_runs_and_as_before_after_the_las
             assert gc.get_threshold() == calm != before
         assert gc.get_threshold() == calm
     assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
+@pytest.mark.parametrize("text", [b"{}\x00\x00{}", b"\xef\xbb\xbf{}\n", b"\xff\xfe{\x00", b"abc\x00"])
+def test_the_first_bytes_are_looked_at_in_whatever_pieces_they_come(text, size):
+    with pytest.raises(RefusedInputError) as caught:
+        list(ndjson_rows(pieces(text, size)))
+    assert caught.value.errors[0].code in {"not_utf_8", "byte_order_mark"}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_short_texts_have_lines_too(size):
+    assert [(row.line, row.raw) for row in ndjson_rows(pieces(b"1\n2", size))] == [(1, b"1"), (2, b"2")]
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+def test_a_number_in_pieces_is_one_number(size):
+    rows = JsonBody(pieces(b"[1.5,-2e+3, 12 ,0]", size), ()).rows()
+    assert [row.raw for row in rows] == [b"1.5", b"-2e+3", b"12", b"0"]

@@ -20,6 +20,8 @@ from app.cohorts.intake.rows import LARGEST_RECORD, Chunks, MalformedError, Rows
 
 LIST: Final = "patients"
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
+# What a number is made of: one that ends where the text read so far ends may go on, "1" as "1e3" or "1.5".
+_OF_A_NUMBER: Final = re.compile(r"[-+.0-9eE]*")
 _LONGEST_MEMBER: Final = 100_000
 _decode: Final = json.JSONDecoder().raw_decode
 
@@ -74,6 +76,8 @@ class Text:
         return MalformedError(f"The body is not well-formed JSON: character {self._used + self._at + 1}.")
 
     def _end(self) -> int | None:
+        if _OF_A_NUMBER.match(self._held, self._at).end() == len(self._held):  # type: ignore[union-attr]  # it matches nothing, too
+            return None
         try:
             _, end = _decode(self._held, self._at)
         except json.JSONDecodeError:

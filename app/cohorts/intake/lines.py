@@ -9,6 +9,8 @@ from app.cohorts.intake.rows import LARGEST_RECORD, Chunks, stream_refused
 
 _UTF_8_MARK: Final = b"\xef\xbb\xbf"
 _WIDE_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+# So many bytes tell whether a text is plain UTF-8: one sign of UTF-32.
+_TELLING: Final = 4
 _MARK: Final = (
     "The text starts with a byte order mark. Send plain UTF-8 without it: in a spreadsheet program choose CSV without "
     "UTF-8 in its name, or drop the first three bytes (tail -c +4 FILE)."
@@ -21,32 +23,35 @@ def raw_lines(chunks: Chunks) -> Iterator[tuple[bytes, bool]]:
 
     Raises RefusedInputError for a byte order mark, for UTF-16, and for a line beyond what a record may be.
     """
-    number, rest, is_first = 0, b"", True
-    for chunk in chunks:
-        if is_first and (rest or chunk):
-            start = rest + chunk
-            if len(start) < len(_UTF_8_MARK):
-                rest = start
-                continue
-            refuse_marks(start)
-            is_first = False
+    number, rest = 0, b""
+    for chunk in _unmarked(chunks):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             number += 1
             _refuse_long(line, number)
             yield line, True
         _refuse_long(rest, number + 1)
-    if is_first:
-        refuse_marks(rest)
     if rest:
         yield rest, False
+
+
+def _unmarked(chunks: Chunks) -> Iterator[bytes]:
+    """Yield the chunks once their first bytes were looked at, in however small pieces those come."""
+    start, more = b"", iter(chunks)
+    for chunk in more:
+        start += chunk
+        if len(start) >= _TELLING:
+            break
+    refuse_marks(start)
+    yield start
+    yield from more
 
 
 def refuse_marks(start: bytes) -> None:
     """Refuse a text by its first bytes when it is not plain UTF-8."""
     if start.startswith(_UTF_8_MARK):
         raise stream_refused("byte_order_mark", _MARK, 1)
-    if start.startswith(_WIDE_MARKS) or b"\x00" in start[:4]:
+    if start.startswith(_WIDE_MARKS) or b"\x00" in start[:_TELLING]:
         raise stream_refused("not_utf_8", _WIDE, 1)
 
 

@@ -70,7 +70,9 @@ class Change:
             return
         _merge_strata(connection, self.cohort.number, self._added, self._removed)
         _merge_tallies(connection, self.cohort.number, self._added, self._removed)
-        kept = {"version": self.version, "n": self.n, "next_position": self.next_position, "updated_at": now}
+        # A clock that was set back does not make a cohort changed before it was made.
+        changed_at = max(now, self.cohort.updated_at)
+        kept = {"version": self.version, "n": self.n, "next_position": self.next_position, "updated_at": changed_at}
         row = sa.update(COHORTS).where(COHORTS.c.number == self.cohort.number)
         connection.execute(row.values(**kept, **self.columns))
         self._added, self._removed = Counting(self._digits), Counting(self._digits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +21,15 @@ LOST: Final = {
     "code": "job_lost",
     "message": "The process that ran it has ended. Nothing of it was kept; send the request again.",
 }
+
+
+def is_silent(heard_at: datetime, now: datetime) -> bool:
+    """Say whether a process is taken for dead by its last sign of life.
+
+    One that lies as far in the future was given by a clock that has been set back since: who waited for that moment
+    might wait for years.
+    """
+    return abs(now - heard_at) > LEASE
 
 
 class JobWriter(Reader):
@@ -83,9 +92,9 @@ class JobWriter(Reader):
 
     def give_up_jobs(self) -> int:
         """Fail the jobs whose process has not been heard of for the lease, whose jobs they may be; returns how many."""
-        silent = sa.update(JOBS).where(
-            JOBS.c.state.in_(UNDER_WAY), JOBS.c.owner != self._board.owner, JOBS.c.updated_at < self.now - LEASE
-        )
+        # The same as `is_silent` says.
+        heard = JOBS.c.updated_at.between(self.now - LEASE, self.now + LEASE)
+        silent = sa.update(JOBS).where(JOBS.c.state.in_(UNDER_WAY), JOBS.c.owner != self._board.owner, ~heard)
         lost = silent.values(state="failed", error=_text(LOST), updated_at=self.now)
         return int(self._connection.execute(lost).rowcount)
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from app.cohorts.errors import StoreError
 from app.cohorts.store.board import Board
-from app.cohorts.store.jobs import LEASE, UNDER_WAY
+from app.cohorts.store.jobs import UNDER_WAY, is_silent
 from app.cohorts.store.model import ENDED, Cohort, Job
 from app.cohorts.store.reader import Reader
 from app.cohorts.store.writer import Writer
@@ -85,7 +85,7 @@ class Store:
         """Return a job, or raise JobNotFoundError. One whose process is gone is failed by asking for it."""
         with self.read() as reader:
             job = reader.job(job_id)
-        if job.state in ENDED or self._clock() - job.updated_at < LEASE:
+        if job.state in ENDED or not is_silent(job.updated_at, self._clock()):
             return job
         with suppress(StoreError), self._transaction({WRITES: "at once"}) as connection:
             self._writer(connection).give_up_jobs()
