@@ -96,7 +96,9 @@ def crossed(blocks: Integers, groups: Integers) -> Integers:
     return np.asarray(np.unique(both, return_inverse=True)[1], dtype=np.int64)
 
 
-def finest(axes: Sequence[Axis], start: Partition, limit: Sequence[Step], policy: Policy, allowed: Allowed) -> Partition:
+def finest(
+    axes: Sequence[Axis], start: Partition, limit: Sequence[Step], policy: Policy, allowed: Allowed
+) -> Partition:
     """Divide `start` by the axes of `limit`, in order, each as finely as is allowed, and not at all where nothing is.
 
     `limit` says of each axis how many of its smallest groups are put together at least. Groups are put together from

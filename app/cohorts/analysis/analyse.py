@@ -23,6 +23,7 @@ def analyse(cohort: Cohort, counts: Counts, question: Question, normal: Normal) 
         made = {name: adjusted(section, question.adjust) for name, section in made.items()}
     tests = tuple(test for section in made.values() for test in tests_of(section))
     divisions = {name: maker.division(name, anakinra_only=name == "anakinra") for name in made}
+    told = None if maker.teller is None else maker.teller.told
     return Analysis.model_validate(
         {
             "cohort_id": cohort.id,
@@ -35,8 +36,8 @@ def analyse(cohort: Cohort, counts: Counts, question: Question, normal: Normal) 
             "adjust": question.adjust,
             "confidence": question.confidence,
             "interval": question.interval,
-            "disclosure": maker.teller and maker.teller.told,
-            "methods": methods(question, tests, maker.teller and maker.teller.told),
+            "disclosure": told,
+            "methods": methods(question, tests, told),
             "warnings": cautions(head, divisions, tests, question.disclosure),
             "rules": tuple(RuleRef(**{k: rule[k] for k in RuleRef.model_fields}) for rule in cohort.rules),
             **made,

@@ -190,7 +190,9 @@ class FeverCurve(_Told):
         ge=0, description="Patients left out because it is known that they had no fever to follow: not missing data"
     )
     excluded: tuple[Exclusion, ...] = Field(default=(), description="Why they are left out")
-    n_missing: int | None = Field(ge=0, description="Patients left out for want of data: n_missing of the section `missing`")
+    n_missing: int | None = Field(
+        ge=0, description="Patients left out for want of data: n_missing of the section `missing`"
+    )
     missing: tuple[Exclusion, ...] = Field(default=(), description="Which data are wanting, where that is known")
     events: int | None = Field(ge=0, description="Defervescences observed")
     expected: float | None = Field(

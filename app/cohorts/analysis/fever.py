@@ -67,9 +67,7 @@ def follow(division: Division, clock: Clock) -> tuple[Followed, ...]:
     )
 
 
-def fever_curves(
-    division: Division, clock: Clock, question: Question, left_out: Collection[str] = ()
-) -> FeverCurves:
+def fever_curves(division: Division, clock: Clock, question: Question, left_out: Collection[str] = ()) -> FeverCurves:
     """Estimate and compare the groups' curves.
 
     Groups without anybody on the curve, and those `left_out`, take no part in the comparison.

@@ -69,9 +69,7 @@ _WITHHELD: Final = Caution(
 _HEART: Final = "First and follow-up measurements are compared within patients."
 
 
-def methods(
-    question: Question, tests: tuple[TestResult, ...], disclosure: Disclosure | None = None
-) -> tuple[str, ...]:
+def methods(question: Question, tests: tuple[TestResult, ...], disclosure: Disclosure | None = None) -> tuple[str, ...]:
     """Say how the numbers were made: one sentence per method, the tests by the names they answer with."""
     withheld = () if disclosure is None else _withheld(disclosure)
     return (*withheld, *_sentences(question, tests))
@@ -179,4 +177,4 @@ def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[Te
 
 
 def _is_left_out(division: Division, group: GroupHead) -> bool:
-    return group.group == division.axis.unknown and bool(group.n)
+    return group.group == division.axis.unknown and (group.n or 0) > 0

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.cohorts.analysis.answers import GradeCell, GradeRow, GroupCell, MissingCell, Row, Summary, TestResult
-from app.cohorts.analysis.comparisons import (
-    MANN_WHITNEY,
-    compare_binary,
-    compare_continuous,
-)
+from app.cohorts.analysis.comparisons import compare_binary, compare_continuous
 from app.cohorts.analysis.division import Division
 from app.cohorts.analysis.selection import Question
 from app.cohorts.disclosure.withhold import Teller
 from app.cohorts.variables import CATALOGUE, Variable
 from app.statistics.descriptive import summarize
 from app.statistics.fisher import TWO_BY_TWO
+from app.statistics.mann_whitney import EXACT as MANN_WHITNEY
 from app.statistics.tally import Tally
 
 ALL: Final = "all"

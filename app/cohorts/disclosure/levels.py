@@ -24,7 +24,9 @@ _PHENOTYPE: Final = ("phenotype.non_specific", "phenotype.kd_like", "phenotype.c
 _HEART: Final = ("lvef", "strain")
 FAMILY: Final[Mapping[str, str]] = {
     **{name: names[0] for names in (*_EXCLUSIVE, _PHENOTYPE) for name in names},
-    **{f"{heart}.{part}": f"{heart}.first" for heart in _HEART for part in ("first", "follow_up", "difference", "pair")},
+    **{
+        f"{heart}.{part}": f"{heart}.first" for heart in _HEART for part in ("first", "follow_up", "difference", "pair")
+    },
     "lvef.reduced": "lvef.first",
 }
 """The first of a family stands for all of it."""

@@ -124,14 +124,15 @@ class Teller:
         """Return a measurement of the heart in a group: never the pairs themselves, each of which is a patient."""
         n = None if group.n is None else self.count(group.n, chosen)
         whole = n is not None and self.releases.shown(f"{heart}.first", chosen) == "whole"
+        update: dict[str, Any]
         if not whole or group.n_first is None or group.n_pairs is None:
-            update: dict[str, Any] = dict.fromkeys(("first", "follow_up", "paired_first", "difference"), NOTHING)
+            update = dict.fromkeys(("first", "follow_up", "paired_first", "difference"), NOTHING)
             update |= {"n": n, "n_first": None, "n_pairs": None, "pairs": ()}
-            found = {"test": self.test(group.test, seen=False), "hidden": self.hidden("small_numbers")}
-            return group.model_copy(update=update | found)
-        counts = {"n": n, "n_first": self.policy.rounded(group.n_first), "n_pairs": self.policy.rounded(group.n_pairs)}
-        found = {"pairs": (), "test": self.ranked(group.test), "hidden": self.hidden("not_released")}
-        return group.model_copy(update=counts | found)
+            update |= {"test": self.test(group.test, seen=False), "hidden": self.hidden("small_numbers")}
+            return group.model_copy(update=update)
+        update = {"n": n, "n_first": self.policy.rounded(group.n_first), "n_pairs": self.policy.rounded(group.n_pairs)}
+        update |= {"pairs": (), "test": self.ranked(group.test), "hidden": self.hidden("not_released")}
+        return group.model_copy(update=update)
 
     def test(self, test: TestResult, *, seen: bool) -> TestResult:
         """Return a test of numbers that are all shown (`seen`): a reader could make it from them."""
