@@ -17,6 +17,7 @@ from app.api.cohort_intake import PREFIX, Idempotent, Prefer, begin_rederiving, 
 from app.api.cohort_service import Cohorts, describing
 from app.api.connected import while_connected
 from app.api.context import context_of
+from app.api.disclosure import Chosen, RowsAllowed, hiding
 from app.api.etag import HEADER as ETAG
 from app.api.etag import IfMatch, IfNoneMatch, etag, is_current, optional_match, required_match
 from app.api.idempotency import HEADER as REPLAYED
@@ -88,7 +89,9 @@ def build_router(cohorts: Cohorts) -> APIRouter:
     @router.get(
         "", summary="The cohorts", operation_id="list_cohorts", responses=declared({200: {"headers": LINK}}, 503)
     )
-    async def list_cohorts(response: Response, cursor: Cursor = None, limit: Limit = _PAGE) -> CohortPage:
+    async def list_cohorts(
+        response: Response, disclosure: Chosen, cursor: Cursor = None, limit: Limit = _PAGE
+    ) -> CohortPage:
         """List the cohorts in the order of their creation; `study` is built in and read-only.
 
         `example`, two invented patients to try changes on, is made when a request names it, and listed from then on.
@@ -96,7 +99,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         found, has_more = await asyncio.to_thread(service.cohorts, position_of(cursor), limit)
         following = str(found[-1].number) if has_more else None
         link(response, PREFIX, following, limit)
-        return CohortPage(items=tuple(map(summary_of, found)), next=following)
+        return CohortPage(items=tuple(summary_of(cohort, disclosure.policy) for cohort in found), next=following)
 
     @router.get(
         "/{cohort_id}",
@@ -106,10 +109,10 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({200: {"headers": ETAG}}, 304, 503),
     )
     async def get_cohort(
-        cohort_id: CohortId, response: Response, if_none_match: IfNoneMatch = None
+        cohort_id: CohortId, response: Response, disclosure: Chosen, if_none_match: IfNoneMatch = None
     ) -> CohortDetail | Response:
         """Show a cohort: how many patients of each group and phenotype, and the rules they were derived by."""
-        found = await asyncio.to_thread(service.detail, cohort_id)
+        found = await asyncio.to_thread(lambda: service.detail(cohort_id, hiding(disclosure)))
         if is_current(if_none_match, found.version):
             return Response(status_code=304, headers={"ETag": etag(found.version)})
         response.headers["ETag"] = etag(found.version)
@@ -140,10 +143,12 @@ def build_router(cohorts: Cohorts) -> APIRouter:
                 200: {"headers": ETAG},
                 202: {"model": JobAnswer, "description": "The job that does it", "headers": ACCEPTED},
             },
+            403,
             409,
             412,
             503,
         ),
+        dependencies=[RowsAllowed],
     )
     async def rederive_cohort(
         body: RederiveRequest,
@@ -171,7 +176,8 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         summary="All records of a cohort",
         operation_id="export_cohort",
         response_class=Response,
-        responses=declared({200: _EXPORTED}, 503),
+        responses=declared({200: _EXPORTED}, 403, 503),
+        dependencies=[RowsAllowed],
     )
     async def export_cohort(
         request: Request,  # noqa: ARG001  # it says that the format is not JSON's to negotiate

@@ -47,6 +47,13 @@ ORIGIN_REFUSED: Final = Kind(
     "The browser's origin is not on this service's allow-list.",
     "Ask the operator to add the origin to DEFERVESCE_CORS_ORIGINS.",
 )
+AGGREGATES_ONLY: Final = Kind(
+    "aggregates-only",
+    403,
+    "Single patients are not shown under this disclosure profile",
+    "The server withholds small numbers from your tenant; records, exports and who changes class would show them.",
+    "Ask for the analysis, figures or report instead, or ask the operator (DEFERVESCE_DISCLOSURE).",
+)
 NOT_FOUND: Final = Kind(
     "not-found",
     404,
@@ -166,6 +173,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         MALFORMED,
         BAD_REQUEST,
         ORIGIN_REFUSED,
+        AGGREGATES_ONLY,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         NOT_ACCEPTABLE,

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.statistics.disclosure_profiles import Policy
+from app.statistics.disclosure_policy import Policy
 
 Integers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -106,17 +106,12 @@ def finest(
     """
     found, taken = start, {axis for axis, _ in start.steps}
     for axis, fewest in limit:
-        if axis not in taken:
-            found = _divided(axes[axis], axis, found, fewest, policy, allowed)
-    return found
-
-
-def _divided(axis: Axis, number: int, found: Partition, fewest: int, policy: Policy, allowed: Allowed) -> Partition:
-    for smallest in axis.choices(fewest):
-        groups = axis.pooled(smallest)
-        blocks = crossed(found.blocks, groups)
-        if _is_told(blocks, found.blocks, groups, policy) and allowed(blocks):
-            return Partition(blocks, (*found.steps, (number, smallest)))
+        for smallest in () if axis in taken else axes[axis].choices(fewest):
+            groups = axes[axis].pooled(smallest)
+            blocks = crossed(found.blocks, groups)
+            if _is_told(blocks, found.blocks, groups, policy) and allowed(blocks):
+                found = Partition(blocks, (*found.steps, (axis, smallest)))
+                break
     return found
 
 

@@ -15,8 +15,8 @@ from app.cohorts.analysis.kruskal_wallis import POOR, SMALL
 from app.cohorts.analysis.rows import yes
 from app.cohorts.analysis.selection import Question
 from app.cohorts.variables import NOT_LISTED
-from app.statistics.disclosure_profiles import OPEN
-from app.statistics.disclosure_profiles import Disclosure as Policies
+from app.statistics.disclosure_policy import OPEN
+from app.statistics.disclosure_policy import Disclosure as Policies
 from app.statistics.fisher import PAST_LIMIT
 from app.statistics.mann_whitney import ASYMPTOTIC as MANN_WHITNEY
 from app.statistics.signed_rank import ASYMPTOTIC as SIGNED_RANK

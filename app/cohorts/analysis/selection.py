@@ -11,7 +11,7 @@ from app.clinical.refusal import InputError, RefusedInputError
 from app.cohorts.analysis.answers import SECTIONS, Adjust, By, Interval, QuantileMethod, Section, TimeZero
 from app.cohorts.analysis.axes import AXES
 from app.cohorts.strata import Stratum
-from app.statistics.disclosure_profiles import OPEN, Disclosure
+from app.statistics.disclosure_policy import OPEN, Disclosure
 
 Where = tuple[tuple[By, tuple[str, ...]], ...]
 MOST_CONDITIONS: Final = 20

@@ -1,15 +1,16 @@
-"""Kaplan-Meier curves in steps that stand for many patients: times are moved to the ends of steps common to a cohort."""
+"""Kaplan-Meier curves in steps of many patients: times are moved to the ends of steps that a cohort has in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from app.cohorts.analysis.columns import Integers
 from app.cohorts.disclosure.levels import DAY_HOURS
-from app.statistics.disclosure_profiles import Policy
+from app.statistics.disclosure_policy import Policy
 from app.statistics.survival import SurvivalTally
 from app.statistics.tally import Tally
 
@@ -61,7 +62,7 @@ def curve_levels(event: Integers, censored: Integers, cut: Cut) -> Integers:
 
 def _stepped(table: Integers, cut: Cut) -> Integers:
     edges = [0, *(min(day + 1, table.shape[0]) for day in cut), table.shape[0]]
-    return np.array([table[low:high].sum(axis=0) for low, high in zip(edges[:-1], edges[1:], strict=True)])
+    return np.array([table[low:high].sum(axis=0) for low, high in pairwise(edges)])
 
 
 def coarsened(times: SurvivalTally, cut: Cut) -> SurvivalTally:

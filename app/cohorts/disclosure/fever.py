@@ -15,7 +15,7 @@ from app.cohorts.analysis.selection import Question
 from app.cohorts.disclosure.curve import coarsened, last_hour
 from app.cohorts.disclosure.withhold import Teller, sized
 from app.statistics.disclosure import Flags
-from app.statistics.disclosure_profiles import Policy
+from app.statistics.disclosure_policy import Policy
 from app.statistics.kaplan_meier import kaplan_meier
 from app.statistics.survival import LifeTable, SurvivalTally
 from app.statistics.survival_models import CurvePoint, RestrictedMean, TimeEstimate

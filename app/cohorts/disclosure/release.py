@@ -1,4 +1,4 @@
-"""What may be shown of a cohort under a disclosure policy: for each variable, the one partition that all of it rests on.
+"""What may be shown of a cohort under a disclosure policy: of each variable, the one partition that all rests on.
 
 Depends on the cohort and the policy alone, so that every section, grouping, subset and format agrees.
 """
@@ -17,7 +17,7 @@ from app.cohorts.disclosure import levels
 from app.cohorts.disclosure.curve import Cut, curve_levels, days_cut
 from app.cohorts.disclosure.levels import FAMILY, Strata
 from app.statistics.disclosure import Axis, Flags, Partition, finest, levels_are_safe
-from app.statistics.disclosure_profiles import Disclosure, Policy
+from app.statistics.disclosure_policy import Disclosure, Policy
 
 Shown = Literal["nothing", "part", "whole"]
 RANK: Final[tuple[Shown, ...]] = ("nothing", "part", "whole")

@@ -24,7 +24,7 @@ from app.cohorts.analysis.answers import (
 from app.cohorts.analysis.division import Division
 from app.cohorts.disclosure.release import Releases
 from app.statistics.disclosure import Flags
-from app.statistics.disclosure_profiles import Policy
+from app.statistics.disclosure_policy import Policy
 
 NOTHING: Final = Summary()
 _THOUSANDS: Final = 1000

@@ -167,11 +167,10 @@ def limits_and_ticks(contents: Survival) -> list[str]:
     few = len(with_bands(contents)) < sum(group.n > 0 for group in contents.groups)
     of = f" of {', '.join(group.label for group in with_bands(contents))}" if few else ""
     if contents.profile:
-        lines = [
+        return [
             withheld(contents.profile),
             "Steps stand for many patients: their times are moved to the end of a step.",
         ]
-        return lines
     lines = [f"Bands: {contents.limits}{of}. Ticks: {ticks}. Steps: {what}."]
     for lead, found in (("Left out, without fever to follow", contents.left_out), ("Missing", contents.missing)):
         if found:
