@@ -40,6 +40,10 @@ class Partition:
         """Return the partition of one block."""
         return cls(np.zeros(cells, np.int64))
 
+    def sums(self, counts: Integers) -> Integers:
+        """Return what the cells of each block count together; counts is one row of levels."""
+        return np.bincount(np.unique(self.blocks, return_inverse=True)[1], weights=counts).astype(np.int64)
+
     @property
     def n_blocks(self) -> int:
         """How many blocks there are."""
@@ -76,7 +80,7 @@ class Axis:
 
     def choices(self, fewest: int = 0) -> Sequence[int]:
         """Return how many groups may be put together: none, or two and more, and two blocks remain at least."""
-        return [n for n in (0, *range(_PAIR, self.n_groups)) if n >= fewest and self.n_groups >= _PAIR]
+        return [n for n in (0, *range(_PAIR, self.n_groups)) if n >= fewest]
 
 
 def levels_are_safe(levels: Integers, blocks: Integers, policy: Policy) -> bool:
@@ -99,22 +103,31 @@ def crossed(blocks: Integers, groups: Integers) -> Integers:
 def finest(
     axes: Sequence[Axis], start: Partition, limit: Sequence[Step], policy: Policy, allowed: Allowed
 ) -> Partition:
-    """Divide `start` by the axes of `limit`, in order, each as finely as is allowed, and not at all where nothing is.
+    """Divide `start` by the axes of `limit`, in order, each as finely as is allowed, up to the first that is not.
 
     `limit` says of each axis how many of its smallest groups are put together at least. Groups are put together from
-    the smallest up: which ones does not depend on what is counted in them, so that it tells nothing of it.
+    the smallest up: which ones does not depend on what is counted in them, so that it tells nothing of it. For the same
+    reason nothing is tried after an axis that was refused: two refusals together could give a small number away.
     """
     found, taken = start, {axis for axis, _ in start.steps}
     for axis, fewest in limit:
-        for smallest in () if axis in taken else axes[axis].choices(fewest):
-            groups = axes[axis].pooled(smallest)
-            blocks = crossed(found.blocks, groups)
-            if _is_told(blocks, found.blocks, groups, policy) and allowed(blocks):
-                found = Partition(blocks, (*found.steps, (axis, smallest)))
+        # An axis of one group divides nothing.
+        if axis not in taken and axes[axis].n_groups >= _PAIR:
+            ways = (_divided(found, axis, axes[axis].pooled(n), n) for n in axes[axis].choices(fewest))
+            finer = next(
+                (way for way in ways if _is_told(way, found, axes[axis], policy) and allowed(way.blocks)), None
+            )
+            if finer is None:
                 break
+            found = finer
     return found
 
 
-def _is_told(blocks: Integers, before: Integers, groups: Integers, policy: Policy) -> bool:
+def _divided(found: Partition, axis: int, groups: Integers, smallest: int) -> Partition:
+    return Partition(crossed(found.blocks, groups), (*found.steps, (axis, smallest)))
+
+
+def _is_told(finer: Partition, before: Partition, axis: Axis, policy: Policy) -> bool:
     """Say whether it may be seen which blocks are empty: where a 0 is withheld there must be none."""
-    return policy.zero_shown or np.unique(blocks).size == np.unique(before).size * np.unique(groups).size
+    groups = axis.pooled(finer.steps[-1][1])
+    return policy.zero_shown or finer.n_blocks == before.n_blocks * np.unique(groups).size

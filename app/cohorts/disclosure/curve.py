@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -18,17 +17,16 @@ Cut: TypeAlias = tuple[int, ...]
 _MOST_STEPS: Final = 40
 
 
-def days_cut(event: Integers, censored: Integers, policy: Policy) -> Iterator[Cut]:
-    """Yield ends of steps in days, from the finest that the whole cohort bears to a single one.
+def days_cut(event: Integers, censored: Integers, policy: Policy, most: int) -> Cut:
+    """Return the ends of at most so many steps, in days, with about as many events each; none where none is borne.
 
-    Rows are days. Within every step, and after the last one, there are safe numbers of events and of censored.
+    Rows are days. Within every step, and after the last one, the whole cohort has safe numbers of events and censored.
     """
     n_days = max(event.shape[0], censored.shape[0])
     events, left = (_per_day(table, n_days) for table in (event, censored))
     ends = _ends(events, left, policy)
-    for steps in range(min(len(ends), _MOST_STEPS), 0, -1):
-        chosen = sorted({ends[round((number + 1) * len(ends) / steps) - 1] for number in range(steps)})
-        yield tuple(chosen)
+    steps = min(len(ends), most, _MOST_STEPS)
+    return tuple(sorted({ends[round((number + 1) * len(ends) / steps) - 1] for number in range(steps)}))
 
 
 def _per_day(table: Integers, n_days: int) -> Integers:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from app.cohorts.analysis.answers import By
 from app.cohorts.analysis.axes import AXES
 from app.cohorts.analysis.columns import Counts, Integers
 from app.cohorts.disclosure import levels
@@ -22,16 +23,20 @@ from app.statistics.disclosure_policy import Disclosure, Policy
 Shown = Literal["nothing", "part", "whole"]
 RANK: Final[tuple[Shown, ...]] = ("nothing", "part", "whole")
 # The order in which patients are divided: what stands first is shown first. The study's own axes lead.
-ORDER: Final = (
+ORDER: Final[tuple[By, ...]] = (
     "treatment",
+    "treatment_corticosteroids",
     "cv_shock",
     "sex",
     "kd_like",
-    "treatment_corticosteroids",
     "corticosteroids",
     "phenotype",
 )
+_MADE_OF_OTHERS: Final = frozenset({"treatment_corticosteroids", "phenotype"})
+"""Crossed with what they are made of, these leave groups empty, which a policy that withholds 0 does not allow."""
 _NOTHING: Final = None
+# On average a step of a curve holds so many times the numbers that would be too small.
+_TIMES_THRESHOLD: Final = 2
 
 
 class Release:
@@ -40,7 +45,8 @@ class Release:
     def __init__(self, counts: Counts, policy: Policy) -> None:
         self.policy = policy
         self._strata = Strata(counts)
-        self._axes = [_axis(counts, name) for name in ORDER]
+        order = [name for name in ORDER if policy.zero_shown or name not in _MADE_OF_OTHERS]
+        self._axes = [_axis(counts, name) for name in order]
         self._made: dict[tuple[str, Shown], Partition | None] = {}
         self._cuts: tuple[Cut, Partition | None] | None = None
         whole = [(axis, 0) for axis in range(len(self._axes))]
@@ -144,18 +150,24 @@ class Release:
     def days(self, chosen: Flags) -> Cut:
         """Return the ends of the curve's steps in days, none where no step may be shown of chosen strata."""
         if self._cuts is None:
-            self._cuts = self._finest_cut()
+            self._cuts = self._chosen_cut()
         cut, found = self._cuts
         return cut if chosen.any() and _is_whole(found, chosen) and self.fever(chosen) != "nothing" else ()
 
-    def _finest_cut(self) -> tuple[Cut, Partition | None]:
-        """Return the steps of time under which most groups can be told apart, and of those the finest."""
-        best: tuple[Cut, Partition | None] = ((), None)
-        for cut in days_cut(*self._by_day(), self.policy):
-            found = self._bearing(cut)
-            if found is not None and (best[1] is None or found.n_blocks > best[1].n_blocks):
-                best = cut, found
-        return best
+    def _chosen_cut(self) -> tuple[Cut, Partition | None]:
+        """Return the steps of time, and the groups that they may be shown of.
+
+        How many steps there are follows from numbers that are shown anyway, and one choice is tried: that it was
+        refused tells no more than that one of its numbers is small.
+        """
+        outcomes, policy = self._outcomes("part"), self.policy
+        if outcomes is None:
+            return (), None
+        event, censored, _ = levels.fever(self._strata)[1]
+        shown = [n for row in (event, censored) for n in outcomes.sums(row).tolist() if n]
+        most = min(shown, default=0) // (_TIMES_THRESHOLD * (policy.threshold + 1))
+        cut = days_cut(*self._by_day(), policy, max(most, 1))
+        return (cut, self._bearing(cut)) if cut else ((), None)
 
     def bears(self, cut: Cut, chosen: Flags) -> bool:
         """Say whether the steps that another policy chose may be shown of chosen strata under this one."""
@@ -207,8 +219,8 @@ def _is_whole(found: Partition | None, chosen: Flags) -> bool:
     return found is not None and found.composes(chosen)
 
 
-def _axis(counts: Counts, name: str) -> Axis:
-    axis = next(axis for axis in AXES.values() if axis.name == name)
+def _axis(counts: Counts, name: By) -> Axis:
+    axis = AXES[name]
     places = {group: place for place, group in enumerate(axis.labels)}
     return Axis.of(np.array([places[axis.of(s)] for s in counts.strata], dtype=np.int64), counts.n)
 
