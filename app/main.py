@@ -44,6 +44,7 @@ from app.api.callers import is_public
 from app.api.cohort_service import Cohorts
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
+from app.api.disclosure import Policies
 from app.api.draining import DrainingResponse
 from app.api.exceptions import problem_of
 from app.api.gate import Gate
@@ -178,6 +179,7 @@ class Service(FastAPI):
             settings.import_bytes,
         )
         self.state.limits = self.limits
+        self.state.disclosure = Policies(settings.disclosure, settings.disclosure_tenants)
         self.metrics = Metrics({"version": __version__, "git_sha": settings.git_sha or "unknown"})
         self.writer = LineWriter()
         self.methods: Mapping[Any, str] = {}

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.database.url_options import refused_options
+from app.statistics.disclosure_policy import NONE, Profile, parse_tenants
 
 PREFIX: Final = "DEFERVESCE_"
 # The test suite's own variables (a database to test against) are not the service's.
@@ -96,6 +97,14 @@ class Settings(BaseSettings):
         default="info", description="Least severe line to log; from `warning` on, requests are not logged one by one"
     )
     log_format: Literal["json", "text"] = Field(default="json", description="How log lines are written")
+    disclosure: Profile = Field(
+        default=NONE,
+        description="Disclosure profile that small numbers are withheld by, of every tenant without one of its own",
+    )
+    disclosure_tenants: Annotated[Mapping[str, Profile], NoDecode] = Field(
+        default_factory=dict,
+        description="Disclosure profiles of single tenants, such as tenant-a=cms,tenant-b=opensafely",
+    )
     git_sha: str | None = Field(
         default=None,
         pattern=r"^([0-9a-f]{7,40}|unknown)$",
@@ -117,6 +126,11 @@ class Settings(BaseSettings):
                     "wildcard; plain http only for this machine (localhost)"
                 )
         return origins
+
+    @field_validator("disclosure_tenants", mode="before")
+    @classmethod
+    def _by_tenant(cls, value: object) -> object:
+        return parse_tenants(filter(None, value.split(","))) if isinstance(value, str) else value
 
     @field_validator("database_url")
     @classmethod

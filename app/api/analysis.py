@@ -15,6 +15,7 @@ from app.api.callers import MayRead
 from app.api.cohort_service import Cohorts
 from app.api.cohorts import CohortId
 from app.api.context import context_of
+from app.api.disclosure import Chosen
 from app.api.etag import IfNoneMatch, known_to
 from app.api.media import JSON_TYPE, negotiated
 from app.api.problems import not_found, refused
@@ -34,7 +35,10 @@ CSV_TYPE: Final = "text/csv"
 # Two at a time, on threads of their own: an analysis is arithmetic, and the light calls must not wait for it.
 _AT_ONCE: Final = 2
 _TAG: Final[dict[str, Any]] = {
-    "ETag": {"description": "Changes with the cohort's version and the question", "schema": {"type": "string"}}
+    "ETag": {
+        "description": "Changes with the cohort's version, the question and the disclosure profile",
+        "schema": {"type": "string"},
+    }
 }
 _ANSWERS: Final = declared(
     {200: {"headers": _TAG, "content": {CSV_TYPE: {"schema": {"type": "string", "description": "One table"}}}}},
@@ -93,13 +97,24 @@ async def question_of(  # noqa: PLR0913  # one parameter each
         TimeZero | None, Query(description="Defervescence from this time zero only; absent: from both")
     ] = None,
     sustained: Annotated[bool, Query(description="Also the curves of sustained defervescence")] = False,
+    disclosure: Chosen,
 ) -> Question:
     """Read what is asked, strictly."""
     try:
         divided, narrowed = parse_by(by), parse_where(where)
     except RefusedInputError as exc:
         raise refused(exc.errors, location="query") from None
-    return Question(divided, narrowed, quantile_method, adjust, confidence, interval, time_zero, sustained)
+    return Question(
+        divided,
+        narrowed,
+        quantile_method,
+        adjust,
+        confidence,
+        interval,
+        time_zero,
+        sustained,
+        disclosure=disclosure,
+    )
 
 
 Asked = Annotated[Question, Depends(question_of)]

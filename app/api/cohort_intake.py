@@ -14,6 +14,7 @@ from starlette.responses import Response
 from app.api.cohort_examples import CSV_TYPE
 from app.api.cohort_service import Cohorts, describing
 from app.api.context import context_of
+from app.api.disclosure import hiding, served
 from app.api.etag import etag
 from app.api.idempotency import REPLAYED, UnderWay, key_of
 from app.api.jobs import accepted
@@ -27,7 +28,7 @@ from app.cohorts.jobs import Describe
 from app.cohorts.rederivation import RederiveRequest
 from app.cohorts.service import Answered, Match
 from app.cohorts.store.model import Remembered
-from app.cohorts.summary import CohortChanged
+from app.cohorts.summary import CohortChanged, Hide
 from app.security.caller import Caller
 
 OnError = Literal["refuse", "skip"]
@@ -62,10 +63,13 @@ class Idempotent:
         on_error: OnError = "refuse",
     ) -> Response:
         """Read a request's body, hand it to `call` on a thread, and answer."""
+        hide = hiding(served(request))
         with self._under_way.hold(caller.tenant, scope_of(request), key_of(key)):
             async with spooled(request, context_of(request.scope).limits.import_bytes) as body:
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
-                answered = await self._cohorts.take_in(request, body.size, lambda work: call(sent, once, work))
+                answered = await self._cohorts.take_in(
+                    request, body.size, lambda w: call(sent, once, w._replace(hide=hide))
+                )
         return response_of(answered)
 
     async def accept(  # noqa: PLR0913, PLR0917  # what a conditional, repeatable addition consists of
@@ -83,15 +87,23 @@ class Idempotent:
             body = await receive(request, context_of(request.scope).limits.import_bytes)
             try:
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
-                begun = partial(self._begin, describing(request), caller, cohort_id, sent, once, match)
+                hide = hiding(served(request))
+                begun = partial(self._begin, describing(request), caller, cohort_id, sent, once, match, hide)
                 answered = await self._cohorts.change(begun)
             except BaseException:
                 body.body.close()
                 raise
         return response_of(answered)
 
-    def _begin(  # noqa: PLR0913, PLR0917  # as above
-        self, describe: Describe, caller: Caller, cohort_id: str, sent: Sent, once: Once | None, match: Match
+    def _begin(  # noqa: PLR0913, PLR0917  # as `accept`
+        self,
+        describe: Describe,
+        caller: Caller,
+        cohort_id: str,
+        sent: Sent,
+        once: Once | None,
+        match: Match,
+        hide: Hide,
     ) -> Answered:
         """Create a job and hand it its work, or repeat the answer that named an earlier one."""
         service = self._cohorts.of(caller)
@@ -100,7 +112,9 @@ class Idempotent:
             sent.body.close()
         else:
             work = partial(service.add, cohort_id, sent, None, added, match)
-            self._cohorts.jobs.start(job, sent.size, lambda work_: work(work=work_), describe, sent.body.close)
+            self._cohorts.jobs.start(
+                job, sent.size, lambda w: work(work=w._replace(hide=hide)), describe, sent.body.close
+            )
         return answered
 
 

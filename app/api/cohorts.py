@@ -18,6 +18,7 @@ from app.api.cohort_intake import PREFIX, Idempotent, Prefer, begin_rederiving, 
 from app.api.cohort_service import Cohorts, describing
 from app.api.connected import while_connected
 from app.api.context import context_of
+from app.api.disclosure import Chosen, RowsAllowed, hiding
 from app.api.etag import HEADER as ETAG
 from app.api.etag import IfMatch, IfNoneMatch, etag, is_current, optional_match, required_match
 from app.api.idempotency import HEADER as REPLAYED
@@ -91,7 +92,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         "", summary="The cohorts", operation_id="list_cohorts", responses=declared({200: {"headers": LINK}}, 503)
     )
     async def list_cohorts(
-        response: Response, caller: MayRead, cursor: Cursor = None, limit: Limit = _PAGE
+        response: Response, caller: MayRead, disclosure: Chosen, cursor: Cursor = None, limit: Limit = _PAGE
     ) -> CohortPage:
         """List the cohorts in the order of their creation; `study` is built in and read-only.
 
@@ -100,7 +101,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         found, has_more = await asyncio.to_thread(cohorts.of(caller).cohorts, position_of(cursor), limit)
         following = str(found[-1].number) if has_more else None
         link(response, PREFIX, following, limit)
-        return CohortPage(items=tuple(map(summary_of, found)), next=following)
+        return CohortPage(items=tuple(summary_of(cohort, disclosure.policy) for cohort in found), next=following)
 
     @router.get(
         "/{cohort_id}",
@@ -110,10 +111,15 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({200: {"headers": ETAG}}, 304, 503),
     )
     async def get_cohort(
-        cohort_id: CohortId, response: Response, caller: MayRead, if_none_match: IfNoneMatch = None
+        cohort_id: CohortId,
+        response: Response,
+        caller: MayRead,
+        disclosure: Chosen,
+        if_none_match: IfNoneMatch = None,
     ) -> CohortDetail | Response:
         """Show a cohort: how many patients of each group and phenotype, and the rules they were derived by."""
-        found = await asyncio.to_thread(cohorts.of(caller).detail, cohort_id)
+        service = cohorts.of(caller)
+        found = await asyncio.to_thread(lambda: service.detail(cohort_id, hiding(disclosure)))
         if is_current(if_none_match, found.version):
             return Response(status_code=304, headers={"ETag": etag(found.version)})
         response.headers["ETag"] = etag(found.version)
@@ -144,10 +150,12 @@ def build_router(cohorts: Cohorts) -> APIRouter:
                 200: {"headers": ETAG},
                 202: {"model": JobAnswer, "description": "The job that does it", "headers": ACCEPTED},
             },
+            403,
             409,
             412,
             503,
         ),
+        dependencies=[RowsAllowed],
     )
     async def rederive_cohort(  # noqa: PLR0913, PLR0917  # FastAPI passes them by name
         body: RederiveRequest,
@@ -175,7 +183,8 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         summary="All records of a cohort",
         operation_id="export_cohort",
         response_class=Response,
-        responses=declared({200: _EXPORTED}, 503),
+        responses=declared({200: _EXPORTED}, 403, 503),
+        dependencies=[RowsAllowed],
     )
     async def export_cohort(
         request: Request,  # noqa: ARG001  # it says that the format is not JSON's to negotiate

@@ -82,6 +82,13 @@ CALLERS_UNAVAILABLE: Final = Kind(
     "The issuer's keys cannot be had, or too many callers are being verified at once.",
     "Send the same request again after the time in Retry-After.",
 )
+AGGREGATES_ONLY: Final = Kind(
+    "aggregates-only",
+    403,
+    "Single patients are not shown under this disclosure profile",
+    "The server withholds small numbers from your tenant; records, exports and who changes class would show them.",
+    "Ask for the analysis, figures or report instead, or ask the operator (DEFERVESCE_DISCLOSURE).",
+)
 NOT_FOUND: Final = Kind(
     "not-found",
     404,
@@ -205,6 +212,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         ORIGIN_REFUSED,
         SCOPE_MISSING,
         LOCAL_ONLY,
+        AGGREGATES_ONLY,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         NOT_ACCEPTABLE,

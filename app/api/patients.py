@@ -18,6 +18,7 @@ from app.api.cohort_intake import PREFIX, Idempotent, OnError, Prefer, added, pr
 from app.api.cohort_service import Cohorts
 from app.api.cohorts import ChangedCohortId, CohortId
 from app.api.context import context_of
+from app.api.disclosure import RowsAllowed
 from app.api.etag import HEADER as ETAG
 from app.api.etag import IfMatch, IfNoneMatch, etag, is_current, optional_match, required_match
 from app.api.fast_json import encode
@@ -41,7 +42,7 @@ PatientId = Annotated[str, _Pseudonym(examples=["SYN-01"])]
 ReplacedId = Annotated[str, _Pseudonym(examples=[RECORD["patient_id"]])]
 DeletedId = Annotated[str, _Pseudonym(examples=[SECOND_RECORD["patient_id"]])]
 _PAGE: Final = 50
-_LISTED: Final = declared({200: {"headers": LINK | ETAG}}, 503)
+_LISTED: Final = declared({200: {"headers": LINK | ETAG}}, 403, 503)
 
 
 class PatientAnswer(Answer):
@@ -127,7 +128,14 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
             on_error,
         )
 
-    @router.get("", summary="The patients", operation_id="list_patients", response_model=PatientPage, responses=_LISTED)
+    @router.get(
+        "",
+        summary="The patients",
+        operation_id="list_patients",
+        response_model=PatientPage,
+        responses=_LISTED,
+        dependencies=[RowsAllowed],
+    )
     async def list_patients(
         cohort_id: CohortId, caller: MayRead, cursor: Cursor = None, limit: Limit = _PAGE
     ) -> Response:
@@ -144,7 +152,8 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         summary="One patient",
         operation_id="get_patient",
         response_model=PatientDetail,
-        responses=declared({200: {"headers": ETAG}}, 304, 503),
+        responses=declared({200: {"headers": ETAG}}, 304, 403, 503),
+        dependencies=[RowsAllowed],
     )
     async def get_patient(
         cohort_id: CohortId, patient_id: PatientId, caller: MayRead, if_none_match: IfNoneMatch = None

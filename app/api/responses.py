@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.api.kinds import (
+    AGGREGATES_ONLY,
     CALLERS_UNAVAILABLE,
     CONFLICT,
     DATABASE_UNAVAILABLE,
@@ -21,6 +22,7 @@ from app.api.problems import PROBLEM_JSON
 Responses = dict[int | str, dict[str, Any]]
 
 _KINDS: Final[Mapping[int, tuple[Kind, ...]]] = {
+    403: (AGGREGATES_ONLY,),
     409: (CONFLICT, READ_ONLY, IN_PROGRESS),
     412: (STALE,),
     428: (UNCONDITIONAL,),

@@ -86,7 +86,7 @@ def fill(writer: Writer, cohort: Cohort, rows: Rows, intake: Intake) -> int:
 
 def _answer(writer: Writer, cohort: Cohort, intake: Intake, added: int) -> CohortChanged:
     now = writer.cohort(cohort.id)
-    return changed(now, writer.strata(now), intake.report(added))
+    return changed(now, writer.strata(now), intake.report(added), intake.hide)
 
 
 def _described(members: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -18,7 +18,7 @@ from app.cohorts.export import ExportFormat, exported
 from app.cohorts.intake.columns import Layout
 from app.cohorts.intake.taking import Intake, ReadRecord
 from app.cohorts.store.model import Cohort, Job, Patient
-from app.cohorts.summary import CohortDetail, detail_of
+from app.cohorts.summary import CohortDetail, Hide, detail_of
 from app.database.tenants import DEFAULT_TENANT, SHARED_TENANT
 from app.database.watched_file import Appearance
 
@@ -128,10 +128,10 @@ class CohortReader:
             found = reader.cohorts(after, limit + 1)
         return found[:limit], len(found) > limit
 
-    def detail(self, cohort_id: str) -> CohortDetail:
+    def detail(self, cohort_id: str, hide: Hide = None) -> CohortDetail:
         """Return a cohort with its counts."""
         with self.open(cohort_id) as (reader, cohort):
-            return detail_of(cohort, reader.strata(cohort))
+            return detail_of(cohort, reader.strata(cohort), hide)
 
     def patients(self, cohort_id: str, after: int, limit: int) -> Page:
         """Return a page of a cohort's patients in the order of their arrival."""

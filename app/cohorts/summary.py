@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.cohorts.intake.rows import RowError
 from app.cohorts.strata import AXES, PHENOTYPE, parse, phenotype
+from app.statistics.disclosure_policy import Policy
 
 if TYPE_CHECKING:
     from app.cohorts.store import Cohort
@@ -39,21 +40,29 @@ class CohortSummary(Answer):
     name: str = Field(description="Its name")
     description: str | None = Field(description="What it is, in the words of whoever created it")
     version: int = Field(ge=1, description="Grows with every change; the ETag is this number in quotes")
-    n: int = Field(ge=0, description="How many patients it has")
+    n: int | None = Field(ge=0, description="How many patients it has; null: withheld under a disclosure profile")
     read_only: bool = Field(description="A built-in cohort, which is never changed")
     created_at: datetime = Field(description="When it was created (UTC)")
     updated_at: datetime = Field(description="When it was last changed (UTC)")
+    disclosure: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="The disclosure profile under which small numbers are null; absent where nothing is withheld",
+    )
+
+
+Count = dict[str, int | None]
 
 
 class Counts(Answer):
-    """How many patients there are of each kind; those of whom it is not known are counted apart."""
+    """How many patients there are of each kind; those of whom it is not known are counted apart; null: withheld."""
 
-    treatment: dict[str, int] = Field(description="By treatment group")
-    phenotype: dict[str, int] = Field(description="By phenotype; indeterminate while either flag is unknown")
-    cv_shock: dict[str, int] = Field(description="By cardiovascular shock")
-    kd_like: dict[str, int] = Field(description="By KD-like illness")
-    corticosteroids: dict[str, int] = Field(description="By the purpose of corticosteroids")
-    sex: dict[str, int] = Field(description="By sex")
+    treatment: Count = Field(description="By treatment group")
+    phenotype: Count = Field(description="By phenotype; indeterminate while either flag is unknown")
+    cv_shock: Count = Field(description="By cardiovascular shock")
+    kd_like: Count = Field(description="By KD-like illness")
+    corticosteroids: Count = Field(description="By the purpose of corticosteroids")
+    sex: Count = Field(description="By sex")
 
 
 class CohortDetail(CohortSummary):
@@ -120,22 +129,50 @@ def counts(strata: Mapping[str, int]) -> Counts:
         found["phenotype"][phenotype(stratum)] += n
         for axis, value in zip(stratum._fields, stratum, strict=True):
             found[axis][value] += n
-    return Counts(**{axis: dict(counted) for axis, counted in found.items()})
+    counted: dict[str, Count] = {axis: dict(by_value) for axis, by_value in found.items()}
+    return Counts(**counted)
 
 
-def summary_of(cohort: Cohort) -> CohortSummary:
-    """Return a cohort as a list shows it."""
-    return CohortSummary(**_head(cohort))
+class Told(NamedTuple):
+    """What a disclosure policy lets be told of a cohort's strata: n, the counts by axis and value, and its name."""
+
+    n: int | None
+    counts: Mapping[str, Mapping[str, int | None]]
+    profile: str
 
 
-def detail_of(cohort: Cohort, strata: Mapping[str, int]) -> CohortDetail:
+Hide: TypeAlias = Callable[[Mapping[str, int]], Told] | None
+"""What withholds small numbers from a cohort's strata; None: nothing is withheld."""
+D = TypeVar("D", bound="CohortDetail")
+
+
+def summary_of(cohort: Cohort, policy: Policy | None = None) -> CohortSummary:
+    """Return a cohort as a list shows it; under a policy without a small n."""
+    if policy is None:
+        return CohortSummary(**_head(cohort))
+    n = policy.rounded(cohort.n) if policy.safe(cohort.n) else None
+    return CohortSummary(**_head(cohort) | {"n": n, "disclosure": policy.name})
+
+
+def detail_of(cohort: Cohort, strata: Mapping[str, int], hide: Hide = None) -> CohortDetail:
     """Return a cohort with its counts."""
-    return CohortDetail(**_head(cohort), counts=counts(strata), rules=versions_of(cohort.rules))
+    found = CohortDetail(**_head(cohort), counts=counts(strata), rules=versions_of(cohort.rules))
+    return told(found, strata, hide)
 
 
-def changed(cohort: Cohort, strata: Mapping[str, int], report: ImportReport) -> CohortChanged:
+def told(detail: D, strata: Mapping[str, int], hide: Hide) -> D:
+    """Return a description of a cohort without the numbers that are to be withheld."""
+    if hide is None:
+        return detail
+    found = hide(strata)
+    counted = Counts(**{axis: dict(by_value) for axis, by_value in found.counts.items()})
+    return detail.model_copy(update={"n": found.n, "counts": counted, "disclosure": found.profile})
+
+
+def changed(cohort: Cohort, strata: Mapping[str, int], report: ImportReport, hide: Hide = None) -> CohortChanged:
     """Return a cohort with what an import found."""
-    return CohortChanged(**_head(cohort), counts=counts(strata), rules=versions_of(cohort.rules), report=report)
+    found = CohortChanged(**_head(cohort), counts=counts(strata), rules=versions_of(cohort.rules), report=report)
+    return told(found, strata, hide)
 
 
 def versions_of(rules: Sequence[Mapping[str, Any]]) -> tuple[RuleVersion, ...]:
@@ -144,4 +181,4 @@ def versions_of(rules: Sequence[Mapping[str, Any]]) -> tuple[RuleVersion, ...]:
 
 
 def _head(cohort: Cohort) -> dict[str, Any]:
-    return {name: getattr(cohort, name) for name in CohortSummary.model_fields}
+    return {name: getattr(cohort, name) for name in CohortSummary.model_fields if name != "disclosure"}

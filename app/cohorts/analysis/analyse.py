@@ -10,6 +10,7 @@ from app.cohorts.analysis.heart import Normal
 from app.cohorts.analysis.methods import cautions, methods
 from app.cohorts.analysis.sections import OneSection, Sections
 from app.cohorts.analysis.selection import Question
+from app.cohorts.disclosure.withhold import sized
 from app.cohorts.store.model import Cohort
 
 
@@ -22,6 +23,7 @@ def analyse(cohort: Cohort, counts: Counts, question: Question, normal: Normal) 
         made = {name: adjusted(section, question.adjust) for name, section in made.items()}
     tests = tuple(test for section in made.values() for test in tests_of(section))
     divisions = {name: maker.division(name, anakinra_only=name == "anakinra") for name in made}
+    told = None if maker.teller is None else maker.teller.told
     return Analysis.model_validate(
         {
             "cohort_id": cohort.id,
@@ -29,14 +31,14 @@ def analyse(cohort: Cohort, counts: Counts, question: Question, normal: Normal) 
             "section": question.sections[0] if len(question.sections) == 1 else None,
             "by": head.axis.name,
             "where": dict(question.where),
-            "n": head.n,
-            "groups": head.heads,
+            **sized(head, maker.teller),
             "quantile_method": question.quantile_method,
             "adjust": question.adjust,
             "confidence": question.confidence,
             "interval": question.interval,
-            "methods": methods(question, tests),
-            "warnings": cautions(head, divisions, tests),
+            "disclosure": told,
+            "methods": methods(question, tests, told),
+            "warnings": cautions(head, divisions, tests, question.disclosure),
             "rules": tuple(RuleRef(**{k: rule[k] for k in RuleRef.model_fields}) for rule in cohort.rules),
             **made,
         }

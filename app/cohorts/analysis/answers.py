@@ -30,16 +30,51 @@ Interval = Literal["log-log", "log", "plain"]
 TimeZero = Literal["admission", "anakinra_start"]
 
 
+Reason = Literal["small_numbers", "derived", "not_released"]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class GroupHead(_Part):
+class Hidden(_Part):
+    """Why numbers are withheld. It does not say which of the numbers concerned is small: that alone would tell some."""
+
+    reason: Reason = Field(
+        description="`small_numbers`: one of the numbers here, or of those it could be reckoned from, counts too few "
+        "patients; `derived`: made from numbers that are withheld, or would give them back; `not_released`: never "
+        "shown under this profile, because it may be a single patient's"
+    )
+    profile: str = Field(description="The profile, or several joined by +", examples=["cms"])
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+class _Told(_Part):
+    hidden: Hidden | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="Why numbers here are null; absent where nothing is withheld",
+    )
+
+
+class Disclosure(_Part):
+    """Under which disclosure policy an answer is. Groups whose numbers are withheld are left out of the tests."""
+
+    profile: str = Field(description="The profile that holds, or several joined by +: then the stricter of each rule")
+    threshold: int = Field(description="Counts from 1 to this number are withheld, and what would give them back")
+    zero_shown: bool = Field(description="Whether a count of 0 is shown")
+    rounded_to: int = Field(description="Counts shown are rounded to the nearest multiple of this; 1: not rounded")
+
+
+class GroupHead(_Told):
     """One group of patients."""
 
     group: str = Field(description="The value of the axis that the analysis is divided by", examples=["ivig_anakinra"])
     label: str = Field(description="The group in words")
-    n: int = Field(ge=0, description="Patients in the group")
+    n: int | None = Field(ge=0, description="Patients in the group")
     in_tests: bool = Field(
         description="Whether tests compare this group: not when the axis is unknown for its patients, nor when empty"
     )
@@ -53,16 +88,16 @@ class Summary(_Part):
     q3: float | None = Field(default=None, description="Third quartile, by the analysis' quantile method")
 
 
-class GroupCell(_Part):
+class GroupCell(_Told):
     """One variable in one group."""
 
     group: str = Field(description="The group; `all` in `overall`")
-    n: int = Field(
+    n: int | None = Field(
         ge=0,
         description="Patients of the group to whom the variable applies, those whose value is missing included: "
         "n - n_missing values are known. (The n of the endpoints under /v1/statistics counts known values only.)",
     )
-    n_missing: int = Field(ge=0, description="Patients among `n` whose value is not known; nothing is imputed")
+    n_missing: int | None = Field(ge=0, description="Patients among `n` whose value is not known; nothing is imputed")
     count: int | None = Field(default=None, ge=0, description="Patients with the trait (binary rows)")
     percent: float | None = Field(
         default=None, ge=0, le=100, description="100 x count / (n - n_missing); null when nothing is known"
@@ -72,7 +107,7 @@ class GroupCell(_Part):
     q3: float | None = Field(default=None, description="Third quartile (continuous rows)")
 
 
-class TestResult(_Part):
+class TestResult(_Told):
     """A test over the groups, two-sided. `p_value` is null only with a `reason`: a row without differences has none."""
 
     __test__ = False  # not a test of pytest's
@@ -104,13 +139,13 @@ class Row(_Part):
     note: str | None = Field(default=None, description="What to know about the variable")
 
 
-class GradeCell(_Part):
+class GradeCell(_Told):
     """How one adverse event is graded in one group."""
 
     group: str = Field(description="The group")
-    n: int = Field(ge=0, description="Patients in the group, those whose grade is missing included")
-    n_missing: int = Field(ge=0, description="Patients among `n` whose grade is not known, or was not decided")
-    counts: tuple[int, ...] = Field(description="Patients with grade 0, 1, 2, 3, 4, 5, in this order")
+    n: int | None = Field(ge=0, description="Patients in the group, those whose grade is missing included")
+    n_missing: int | None = Field(ge=0, description="Patients among `n` whose grade is not known, or was not decided")
+    counts: tuple[int | None, ...] = Field(description="Patients with grade 0, 1, 2, 3, 4, 5, in this order")
 
 
 class GradeRow(_Part):
@@ -122,12 +157,12 @@ class GradeRow(_Part):
     overall: GradeCell = Field(description="All groups together")
 
 
-class TableSection(_Part):
+class TableSection(_Told):
     """A table: one row per variable."""
 
     title: str = Field(description="What the table shows")
     by: By = Field(description="The axis that this table is divided by")
-    n: int = Field(ge=0, description="Patients in the table")
+    n: int | None = Field(ge=0, description="Patients in the table")
     groups: tuple[GroupHead, ...] = Field(description="The columns of the table")
     rows: tuple[Row, ...] = Field(description="The variables in order")
 
@@ -146,18 +181,20 @@ class Exclusion(_Part):
     n: int = Field(ge=0, description="Patients")
 
 
-class FeverCurve(_Part):
+class FeverCurve(_Told):
     """The time to defervescence in one group."""
 
     group: str = Field(description="The group")
-    n: int = Field(ge=0, description="Patients on the curve; n_excluded and n_missing come on top of them")
-    n_excluded: int = Field(
+    n: int | None = Field(ge=0, description="Patients on the curve; n_excluded and n_missing come on top of them")
+    n_excluded: int | None = Field(
         ge=0, description="Patients left out because it is known that they had no fever to follow: not missing data"
     )
     excluded: tuple[Exclusion, ...] = Field(default=(), description="Why they are left out")
-    n_missing: int = Field(ge=0, description="Patients left out for want of data: n_missing of the section `missing`")
+    n_missing: int | None = Field(
+        ge=0, description="Patients left out for want of data: n_missing of the section `missing`"
+    )
     missing: tuple[Exclusion, ...] = Field(default=(), description="Which data are wanting, where that is known")
-    events: int = Field(ge=0, description="Defervescences observed")
+    events: int | None = Field(ge=0, description="Defervescences observed")
     expected: float | None = Field(
         default=None, description="Events expected if the groups were alike (log-rank); null when there is no test"
     )
@@ -166,13 +203,13 @@ class FeverCurve(_Part):
     curve: tuple[CurvePoint, ...] = Field(description="The Kaplan-Meier curve with its limits")
 
 
-class FeverCurves(_Part):
+class FeverCurves(_Told):
     """The time to defervescence from one time zero, over the groups."""
 
     time_zero: TimeZero = Field(description="What hour 0 is")
     sustained: bool = Field(description="Whether only a defervescence counts that was sustained")
     by: By = Field(description="The axis that the curves are divided by")
-    n: int = Field(ge=0, description="Patients in the curves")
+    n: int | None = Field(ge=0, description="Patients in the curves")
     groups: tuple[GroupHead, ...] = Field(description="The groups")
     curves: tuple[FeverCurve, ...] = Field(description="One curve per group, in the order of the groups")
     log_rank: TestResult | None = Field(
@@ -204,13 +241,13 @@ class Defervescence(_Part):
     )
 
 
-class PairedGroup(_Part):
+class PairedGroup(_Told):
     """A measurement of the heart in one group: first, follow-up, and the paired differences."""
 
     group: str = Field(description="The group; `all` in `overall`")
-    n: int = Field(ge=0, description="Patients in the group, those without a measurement included")
-    n_first: int = Field(ge=0, description="Patients with a first measurement")
-    n_pairs: int = Field(ge=0, description="Patients with a first and a follow-up measurement")
+    n: int | None = Field(ge=0, description="Patients in the group, those without a measurement included")
+    n_first: int | None = Field(ge=0, description="Patients with a first measurement")
+    n_pairs: int | None = Field(ge=0, description="Patients with a first and a follow-up measurement")
     first: Summary = Field(description="The first measurement, of all who have one")
     follow_up: Summary = Field(description="The follow-up measurement")
     paired_first: Summary = Field(description="The first measurement of the patients with a pair")
@@ -234,24 +271,24 @@ class PairedMeasure(_Part):
     reduced: Row | None = Field(default=None, description="Patients whose first measurement is reduced")
 
 
-class Cardiac(_Part):
+class Cardiac(_Told):
     """Figure 1C-D: the heart at first and at follow-up."""
 
     title: str = Field(description="What the section shows")
     by: By = Field(description="The axis that the section is divided by")
-    n: int = Field(ge=0, description="Patients in the section")
+    n: int | None = Field(ge=0, description="Patients in the section")
     groups: tuple[GroupHead, ...] = Field(description="The groups")
     lvef: PairedMeasure = Field(description="Left ventricular ejection fraction")
     strain: PairedMeasure = Field(description="Apical four-chamber longitudinal strain; more negative is stronger")
     follow_up_day: Row = Field(description="Day of the follow-up echocardiogram")
 
 
-class MissingCell(_Part):
+class MissingCell(_Told):
     """How often one variable is not known in one group."""
 
     group: str = Field(description="The group; `all` in `overall`")
-    n: int = Field(ge=0, description="Patients of the group to whom the variable applies")
-    n_missing: int = Field(ge=0, description="Patients among `n` whose value is not known")
+    n: int | None = Field(ge=0, description="Patients of the group to whom the variable applies")
+    n_missing: int | None = Field(ge=0, description="Patients among `n` whose value is not known")
     percent: float | None = Field(ge=0, le=100, description="100 x n_missing / n; null when n is 0")
 
 
@@ -264,17 +301,17 @@ class MissingRow(_Part):
     overall: MissingCell = Field(description="All groups together")
 
 
-class Missing(_Part):
+class Missing(_Told):
     """What is not known, variable by variable."""
 
     title: str = Field(description="What the section shows")
     by: By = Field(description="The axis that the section is divided by")
-    n: int = Field(ge=0, description="Patients in the section")
+    n: int | None = Field(ge=0, description="Patients in the section")
     groups: tuple[GroupHead, ...] = Field(description="The groups")
     rows: tuple[MissingRow, ...] = Field(description="Every variable, in the catalogue's order")
 
 
-class Analysis(_Part):
+class Analysis(_Told):
     """The analysis of a cohort: the head, and the sections asked for (the others are left out)."""
 
     cohort_id: str = Field(description="The cohort")
@@ -282,7 +319,7 @@ class Analysis(_Part):
     section: Section | None = Field(default=None, description="The one section asked for; null: all")
     by: By = Field(description="The axis asked for, or `treatment`; each section says its own")
     where: dict[str, tuple[str, ...]] = Field(description="The patients it was narrowed to: axis and its values")
-    n: int = Field(ge=0, description="Patients in the analysis")
+    n: int | None = Field(ge=0, description="Patients in the analysis")
     groups: tuple[GroupHead, ...] = Field(description="The groups of `by`")
     quantile_method: QuantileMethod = Field(description="`weibull` is R's type 6, `linear` R's type 7")
     adjust: Adjust | None = Field(description="How p-values are adjusted within a section; null: not at all")
@@ -296,6 +333,9 @@ class Analysis(_Part):
     defervescence: Defervescence | None = Field(default=None, description="Figure 1A-B: time to defervescence")
     cardiac: Cardiac | None = Field(default=None, description="Figure 1C-D: ejection fraction and strain")
     missing: Missing | None = Field(default=None, description="What is not known")
+    disclosure: Disclosure | None = Field(
+        default=None, exclude_if=_absent, description="The disclosure policy; absent where nothing is withheld"
+    )
     methods: tuple[str, ...] = Field(description="How it was computed, in sentences, with software versions")
     warnings: tuple[Caution, ...] = Field(description="What to know before the numbers are used")
     rules: tuple[RuleRef, ...] = Field(description="The rule sets that the cohort's variables were derived by")

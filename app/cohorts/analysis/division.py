@@ -14,6 +14,7 @@ from app.cohorts.analysis.columns import OUTSIDE, Counts, Integers, Split
 from app.cohorts.analysis.selection import Question
 from app.cohorts.strata import ALL, WITH_ANAKINRA, Stratum
 from app.cohorts.variables import CATALOGUE
+from app.statistics.disclosure import Flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,8 @@ class Division:
 
         occurring = {axis.of(stratum) for stratum in counts.strata if selects(stratum)}
         possible = _possible(axis, selects)
-        groups = tuple(g for g in axis.labels if g in occurring or (g in axis.always and g in possible))
+        always = axis.always if question.disclosure.tells_zero else tuple(axis.labels)
+        groups = tuple(g for g in axis.labels if g in occurring or (g in always and g in possible))
         place = {group: number for number, group in enumerate(groups)}
         return cls(counts, axis, groups, counts.sorted_into(lambda s: place[axis.of(s)] if selects(s) else OUTSIDE))
 
@@ -50,6 +52,11 @@ class Division:
         """The same groups, of the patients who were given anakinra alone."""
         given = self.counts.sorted_into(lambda s: int(s.treatment in WITH_ANAKINRA)).astype(bool)
         return Division(self.counts, self.axis, self.groups, np.where(given, self.group_of, OUTSIDE))
+
+    @cached_property
+    def chosen(self) -> tuple[Flags, ...]:
+        """The strata of each group, and last those of all groups, as flags."""
+        return (*(self.group_of == place for place in range(len(self.groups))), self.group_of != OUTSIDE)
 
     @property
     def n(self) -> int:
@@ -68,6 +75,11 @@ class Division:
     def tested(self) -> tuple[int, ...]:
         """The places of the groups that tests compare."""
         return tuple(place for place, head in enumerate(self.heads) if head.in_tests)
+
+    @cached_property
+    def named(self) -> tuple[int, ...]:
+        """The places of the groups that tests may compare, whether anybody is in them or not."""
+        return tuple(place for place, group in enumerate(self.groups) if group != self.axis.unknown)
 
     def applying(self, variable: str) -> Division:
         """Return the division of the patients to whom a variable applies."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,11 +67,15 @@ def follow(division: Division, clock: Clock) -> tuple[Followed, ...]:
     )
 
 
-def fever_curves(division: Division, clock: Clock, question: Question) -> FeverCurves:
-    """Estimate and compare the groups' curves. Groups without anybody on the curve are left out of the comparison."""
+def fever_curves(division: Division, clock: Clock, question: Question, left_out: Collection[str] = ()) -> FeverCurves:
+    """Estimate and compare the groups' curves.
+
+    Groups without anybody on the curve, and those `left_out`, take no part in the comparison.
+    """
     followed = follow(division, clock)
     heads = division.applying(f"{clock.name}.event").heads
-    tested = [f for f, head in zip(followed, heads, strict=True) if head.in_tests and f.table.n]
+    in_tests = {head.group for head in heads if head.in_tests}.difference(left_out)
+    tested = [f for f in followed if f.group in in_tests and f.table.n]
     pairs = [(f.group, f.table) for f in tested]
     comparable = len(pairs) > 1
     main = log_rank(pairs, "log_rank") if comparable else None

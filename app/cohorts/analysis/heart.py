@@ -11,6 +11,7 @@ from app.cohorts.analysis.answers import Cardiac, PairedGroup, PairedMeasure
 from app.cohorts.analysis.columns import Split, nothing
 from app.cohorts.analysis.comparisons import paired
 from app.cohorts.analysis.rows import ALL, Rows
+from app.cohorts.disclosure.withhold import sized
 from app.cohorts.variables import CATALOGUE, unpack_pair
 from app.statistics.tally import Tally
 
@@ -40,8 +41,7 @@ def cardiac(rows: Rows, title: str, normal: Normal) -> Cardiac:
     return Cardiac(
         title=title,
         by=division.axis.name,
-        n=division.n,
-        groups=division.heads,
+        **sized(division, rows.teller),
         lvef=_measure(rows, "lvef", normal_above=normal.lvef_above),
         strain=_measure(rows, "strain", normal=normal.strain),
         follow_up_day=rows.row("echo.follow_up_day"),
@@ -64,6 +64,8 @@ def _measure(
             strict=True,
         )
     ]
+    if rows.teller is not None:
+        found = [rows.teller.pairs(name, *told) for told in zip(found, here.chosen, strict=True)]
     return PairedMeasure(
         variable=name,
         label=_LABELS[name],

@@ -9,12 +9,14 @@ from typing import Final
 
 from app import __version__
 from app.clinical.warning import Caution
-from app.cohorts.analysis.answers import GroupHead, Section, TestResult
+from app.cohorts.analysis.answers import Disclosure, GroupHead, Section, TestResult
 from app.cohorts.analysis.division import Division
 from app.cohorts.analysis.kruskal_wallis import POOR, SMALL
 from app.cohorts.analysis.rows import yes
 from app.cohorts.analysis.selection import Question
 from app.cohorts.variables import NOT_LISTED
+from app.statistics.disclosure_policy import OPEN
+from app.statistics.disclosure_policy import Disclosure as Policies
 from app.statistics.fisher import PAST_LIMIT
 from app.statistics.mann_whitney import ASYMPTOTIC as MANN_WHITNEY
 from app.statistics.signed_rank import ASYMPTOTIC as SIGNED_RANK
@@ -57,12 +59,36 @@ _BEFORE_ANAKINRA: Final = (
     "were given it."
 )
 _BY_TREATMENT: Final = frozenset({"treatment", "treatment_corticosteroids", "corticosteroids"})
+# Cautions that tell of tests alone, and those that tell that somebody or nobody is there.
+_WITHOUT_PATIENTS: Final = ("asymptotic_past_exact_limit", "approximation_poor")
+_OF_NOBODY: Final = ("no_patients", "nothing_to_compare")
+_WITHHELD: Final = Caution(
+    code="numbers_withheld",
+    message="Small numbers, and what they could be reckoned from, are withheld: `disclosure` says by which rule.",
+)
 _HEART: Final = "First and follow-up measurements are compared within patients."
 
 
-def methods(question: Question, tests: tuple[TestResult, ...]) -> tuple[str, ...]:
+def methods(question: Question, tests: tuple[TestResult, ...], disclosure: Disclosure | None = None) -> tuple[str, ...]:
     """Say how the numbers were made: one sentence per method, the tests by the names they answer with."""
-    return tuple(_sentences(question, tests))
+    withheld = () if disclosure is None else _withheld(disclosure)
+    return (*withheld, *_sentences(question, tests))
+
+
+def _withheld(disclosure: Disclosure) -> Iterator[str]:
+    """Say what is withheld, and by which rule."""
+    zero = "" if disclosure.zero_shown else ", and of 0,"
+    yield (
+        f"Disclosure profile {disclosure.profile}: counts of 1 to {disclosure.threshold} patients{zero} are withheld, "
+        "and whatever they could be reckoned from; withheld numbers are null and say why. Groups are withheld whole, "
+        "from the smallest up."
+    )
+    if disclosure.rounded_to > 1:
+        yield (
+            f"Counts are rounded to the nearest {disclosure.rounded_to}, and percentages are made of rounded counts. "
+            "Tests are withheld."
+        )
+    yield "Pairs, extremes and times of single patients are not shown; curves go in steps that stand for many patients."
 
 
 def _sentences(question: Question, tests: tuple[TestResult, ...]) -> Iterator[str]:
@@ -101,9 +127,15 @@ def _software() -> str:
     return f"Computed by Defervesce {__version__} from the tallies kept with the cohort, with {names}."
 
 
-def cautions(head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...]) -> tuple[Caution, ...]:
-    """Say what to know before the numbers are used."""
-    return tuple(_cautions(head, sections, tests))
+def cautions(
+    head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...], disclosure: Policies = OPEN
+) -> tuple[Caution, ...]:
+    """Say what to know before the numbers are used; where numbers are withheld, without a number of patients."""
+    if not disclosure.chain:
+        return tuple(_cautions(head, sections, tests))
+    found = _cautions(head, sections, tests) if head.n or disclosure.tells_zero else ()
+    told = (c for c in found if c.code in _WITHOUT_PATIENTS or (c.code in _OF_NOBODY and disclosure.tells_zero))
+    return (_WITHHELD, *told)
 
 
 def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...]) -> Iterator[Caution]:
@@ -145,4 +177,4 @@ def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[Te
 
 
 def _is_left_out(division: Division, group: GroupHead) -> bool:
-    return group.group == division.axis.unknown and group.n > 0
+    return group.group == division.axis.unknown and (group.n or 0) > 0

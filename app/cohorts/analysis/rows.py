@@ -10,8 +10,11 @@ from app.cohorts.analysis.answers import GradeCell, GradeRow, GroupCell, Missing
 from app.cohorts.analysis.comparisons import compare_binary, compare_continuous
 from app.cohorts.analysis.division import Division
 from app.cohorts.analysis.selection import Question
+from app.cohorts.disclosure.withhold import Teller
 from app.cohorts.variables import CATALOGUE, Variable
 from app.statistics.descriptive import summarize
+from app.statistics.fisher import TWO_BY_TWO
+from app.statistics.mann_whitney import EXACT as MANN_WHITNEY
 from app.statistics.tally import Tally
 
 ALL: Final = "all"
@@ -21,10 +24,11 @@ _YES: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Makes rows over one division of the patients."""
+    """Makes rows over one division of the patients; `teller` withholds what a disclosure policy does not let out."""
 
     division: Division
     question: Question
+    teller: Teller | None = None
 
     def rows(self, variables: Iterable[str]) -> tuple[Row, ...]:
         """Make one row per variable."""
@@ -35,9 +39,9 @@ class Rows:
         variable, here = CATALOGUE[name], self.division.applying(name)
         split = here.split(name)
         sized = zip((*here.groups, ALL), (*here.sizes, here.n), (*split.groups, split.overall), strict=True)
-        *groups, overall = (self._cell(variable, group, n, tally) for group, n, tally in sized)
+        *groups, overall = self._told(here, name, [self._cell(variable, *one) for one in sized])
         kind: Literal["binary", "continuous"] = "binary" if variable.kind == "binary" else "continuous"
-        test, pearson = self._test(variable, split.groups)
+        test, pearson = self._test(variable, split.groups, groups)
         return Row(
             variable=name,
             label=variable.label,
@@ -63,33 +67,62 @@ class Rows:
         found = summarize(tally, self.question.quantile_method)
         return Summary(median=found.median, q1=found.q1, q3=found.q3)
 
-    def _test(self, variable: Variable, groups: Sequence[Tally]) -> tuple[TestResult | None, TestResult | None]:
-        tested = [groups[place] for place in self.division.tested]
-        if len(tested) < 2:  # noqa: PLR2004  # nothing to compare
+    def _told(self, here: Division, name: str, cells: Sequence[GroupCell]) -> Sequence[GroupCell]:
+        if self.teller is None:
+            return cells
+        return [self.teller.cell(name, cell, chosen) for cell, chosen in zip(cells, here.chosen, strict=True)]
+
+    def _test(
+        self, variable: Variable, groups: Sequence[Tally], cells: Sequence[GroupCell]
+    ) -> tuple[TestResult | None, TestResult | None]:
+        places = self.division.tested if self.teller is None else self.division.named
+        if len(places) < 2 or variable.name in self.division.axis.forms:  # noqa: PLR2004  # nothing to compare
             return None, None
-        if variable.name in self.division.axis.forms:
-            return None, None
-        if variable.kind == "binary":
-            return compare_binary([(yes(tally), tally.n - yes(tally)) for tally in tested])
-        return compare_continuous(tested), None
+        if self.teller is None:
+            return _compared(variable, [groups[place] for place in places])
+        return _compared_seen(variable, [(groups[place], cells[place]) for place in places], self.teller)
 
     def grades(self, name: str) -> GradeRow:
         """Make the row of an adverse event by grade."""
         here = self.division.applying(name)
         split = here.split(name)
         sized = zip((*here.groups, ALL), (*here.sizes, here.n), (*split.groups, split.overall), strict=True)
-        *groups, overall = (_grade_cell(group, n, tally) for group, n, tally in sized)
+        cells = [_grade_cell(group, n, tally) for group, n, tally in sized]
+        if self.teller is not None:
+            cells = [self.teller.grades(name, *told) for told in zip(cells, here.chosen, strict=True)]
+        *groups, overall = cells
         return GradeRow(variable=name, label=CATALOGUE[name].label, groups=tuple(groups), overall=overall)
 
     def missing(self, name: str) -> tuple[tuple[MissingCell, ...], MissingCell]:
         """Say how often a variable is not known, in each group and in all."""
         here = self.division.applying(name)
         split = here.split(name)
-        cells = tuple(
-            missing_cell(group, n, tally.n)
-            for group, n, tally in zip(here.groups, here.sizes, split.groups, strict=True)
-        )
-        return cells, missing_cell(ALL, here.n, split.overall.n)
+        sized = zip((*here.groups, ALL), (*here.sizes, here.n), (*split.groups, split.overall), strict=True)
+        cells = [missing_cell(group, n, tally.n) for group, n, tally in sized]
+        if self.teller is not None:
+            cells = [self.teller.missing(name, *told) for told in zip(cells, here.chosen, strict=True)]
+        return tuple(cells[:-1]), cells[-1]
+
+
+def _compared(variable: Variable, tested: Sequence[Tally]) -> tuple[TestResult | None, TestResult | None]:
+    if variable.kind == "binary":
+        return compare_binary([(yes(tally), tally.n - yes(tally)) for tally in tested])
+    return compare_continuous(tested), None
+
+
+def _compared_seen(
+    variable: Variable, tested: Sequence[tuple[Tally, GroupCell]], teller: Teller
+) -> tuple[TestResult | None, TestResult | None]:
+    """Compare the groups of which all that the test is made from is shown; without two of them there is no test."""
+    binary = variable.kind == "binary"
+    seen = [tally for tally, cell in tested if cell.hidden is None or (not binary and cell.median is not None)]
+    if len(seen) < 2:  # noqa: PLR2004  # the names do not depend on what is withheld
+        method = TWO_BY_TWO if binary else MANN_WHITNEY
+        return teller.test(TestResult(method=method, exact=True), seen=False), None
+    test, pearson = _compared(variable, seen)
+    if test is None or not binary:
+        return test and teller.ranked(test), None
+    return teller.test(test, seen=True), pearson and teller.test(pearson, seen=True)
 
 
 def yes(tally: Tally) -> int:

@@ -22,6 +22,10 @@ from app.cohorts.analysis.heart import VARIABLES as HEART
 from app.cohorts.analysis.heart import Normal, cardiac
 from app.cohorts.analysis.rows import ALL, Rows, missing_cell
 from app.cohorts.analysis.selection import Question
+from app.cohorts.disclosure import levels
+from app.cohorts.disclosure.fever import missing_fever, told_curves
+from app.cohorts.disclosure.release import releases_of
+from app.cohorts.disclosure.withhold import Teller, sized
 from app.cohorts.variables import CATALOGUE, NOT_LISTED
 
 TITLES: Final[dict[Section, str]] = {
@@ -47,7 +51,7 @@ def variables_of(question: Question) -> tuple[str, ...]:
     found: dict[str, None] = {NOT_LISTED: None}
     for section in question.sections:
         found |= dict.fromkeys(_needed(section, question))
-    return tuple(found)
+    return tuple(dict.fromkeys(levels.needed(found)) if question.disclosure.chain else found)
 
 
 def _needed(section: Section, question: Question) -> Iterator[str]:
@@ -76,6 +80,8 @@ class Sections:
         self._counts = counts
         self._question = question
         self._normal = normal
+        releases = releases_of(counts, question.disclosure)
+        self.teller = None if releases is None else Teller(releases)
         self._divisions: dict[tuple[str, bool], Division] = {}
 
     def division(self, section: Section | None, *, anakinra_only: bool = False) -> Division:
@@ -91,7 +97,7 @@ class Sections:
         if section == "defervescence":
             return self._defervescence()
         division = self.division(section, anakinra_only=section == "anakinra")
-        rows = Rows(division, self._question)
+        rows = Rows(division, self._question, self.teller)
         if section == "cardiac":
             return cardiac(rows, TITLES[section], self._normal)
         if section == "missing":
@@ -103,8 +109,7 @@ class Sections:
         shared: dict[str, Any] = {
             "title": TITLES[section],
             "by": rows.division.axis.name,
-            "n": rows.division.n,
-            "groups": rows.division.heads,
+            **sized(rows.division, self.teller),
             "rows": rows.rows(name for name in names if CATALOGUE[name].kind != "category"),
         }
         if section != "adverse_events":
@@ -113,7 +118,13 @@ class Sections:
         return AdverseEvents(**shared, grades=grades)
 
     def _is_shown(self, section: Section, name: str) -> bool:
-        return section not in _WHEN_MEASURED or name in self._counts.columns
+        return section not in _WHEN_MEASURED or self._is_measured(name)
+
+    def _is_measured(self, name: str) -> bool:
+        """Say whether anybody has a value, where that may be told."""
+        if self.teller is not None:
+            return name in self._counts.columns and self.teller.releases.shown(name, self._counts.n > 0) != "nothing"
+        return name in self._counts.columns
 
     def _defervescence(self) -> Defervescence:
         found = {}
@@ -124,16 +135,20 @@ class Sections:
                 "defervescence" if from_admission else "adverse_events", anakinra_only=not from_admission
             )
             key = f"{'sustained_' if clock.sustained else ''}from_{clock.time_zero}"
-            found[key] = fever_curves(division, clock, self._question)
+            found[key] = (
+                fever_curves(division, clock, self._question)
+                if self.teller is None
+                else told_curves(division, clock, self._question, self.teller)
+            )
         return Defervescence(title=TITLES["defervescence"], **found)
 
     def _missing(self, rows: Rows) -> Missing:
-        names = (v for v in CATALOGUE if _shown_as_missing(v) and (v in self._counts.columns or "lab." not in v))
+        names = (v for v in CATALOGUE if _shown_as_missing(v) and ("lab." not in v or self._is_measured(v)))
         found = [MissingRow(variable=n, label=CATALOGUE[n].label, **_cells(rows, n)) for n in names]
-        found += [_missing_fever(rows.division, clock) for clock in _FEVER]
+        found += [_missing_fever(rows.division, clock, self.teller) for clock in _FEVER]
         division = rows.division
         return Missing(
-            title=TITLES["missing"], by=division.axis.name, n=division.n, groups=division.heads, rows=tuple(found)
+            title=TITLES["missing"], by=division.axis.name, **sized(division, self.teller), rows=tuple(found)
         )
 
 
@@ -142,7 +157,7 @@ def _cells(rows: Rows, name: str) -> dict[str, Any]:
     return {"groups": groups, "overall": overall}
 
 
-def _missing_fever(division: Division, clock: Clock) -> MissingRow:
+def _missing_fever(division: Division, clock: Clock, teller: Teller | None) -> MissingRow:
     """Count who is not on a curve for want of data; who had no fever to follow is not missing."""
     event, censored, excluded = (division.split(name) for name in clock.variables)
     here = division.applying(f"{clock.name}.event")
@@ -153,5 +168,7 @@ def _missing_fever(division: Division, clock: Clock) -> MissingRow:
         )
     ]
     cells = [missing_cell(g, n, k) for g, n, k in zip((*here.groups, ALL), (*here.sizes, here.n), known, strict=True)]
+    if teller is not None:
+        cells = [missing_fever(teller, clock, *told) for told in zip(cells, here.chosen, strict=True)]
     label = CATALOGUE[f"{clock.name}.event"].label.partition(",")[0]
     return MissingRow(variable=clock.name, label=label, groups=tuple(cells[:-1]), overall=cells[-1])

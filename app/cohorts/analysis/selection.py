@@ -11,6 +11,7 @@ from app.clinical.refusal import InputError, RefusedInputError
 from app.cohorts.analysis.answers import SECTIONS, Adjust, By, Interval, QuantileMethod, Section, TimeZero
 from app.cohorts.analysis.axes import AXES
 from app.cohorts.strata import Stratum
+from app.statistics.disclosure_policy import OPEN, Disclosure
 
 Where = tuple[tuple[By, tuple[str, ...]], ...]
 MOST_CONDITIONS: Final = 20
@@ -26,7 +27,7 @@ _DEFAULT_BY: Final[Mapping[Section, By]] = {
 class Question:
     """Everything that an analysis depends on beside the cohort itself.
 
-    `by` None: the study's own axis for each section. `time_zero` None: both.
+    `by` None: the study's own axis for each section. `time_zero` None: both. `disclosure`: what is to be withheld.
     """
 
     by: By | None = None
@@ -38,6 +39,7 @@ class Question:
     time_zero: TimeZero | None = None
     sustained: bool = False
     sections: tuple[Section, ...] = SECTIONS
+    disclosure: Disclosure = OPEN
 
     def only(self, section: Section) -> Question:
         """Return the same question about one section."""

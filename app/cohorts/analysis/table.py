@@ -17,8 +17,13 @@ from app.cohorts.analysis.answers import (
     Analysis,
     Cardiac,
     Defervescence,
+    FeverCurve,
     FeverCurves,
+    GradeCell,
+    GroupCell,
     Missing,
+    MissingCell,
+    PairedGroup,
     PairedMeasure,
     Row,
     TableSection,
@@ -56,11 +61,13 @@ COLUMNS: Final = (
     "survival",
     "at_risk",
     "censored",
+    "hidden",
 )
 _CELL: Final = ("group", "n", "n_missing", "count", "percent", "median", "q1", "q3")
 # A test that stands beside another.
 BESIDE: Final = "test_beside"
 Line = dict[str, Any]
+Part = GroupCell | TestResult | GradeCell | FeverCurve | PairedGroup | MissingCell
 
 
 def csv_of(analysis: Analysis) -> str:
@@ -109,7 +116,7 @@ def _(section: Missing) -> Iterator[Line]:
     for row in section.rows:
         head = {"record": "missing", "variable": row.variable, "label": row.label}
         for cell in (*row.groups, row.overall):
-            yield head | cell.model_dump()
+            yield head | cell.model_dump() | _why(cell)
 
 
 @_lines.register
@@ -131,7 +138,7 @@ def _(section: Cardiac) -> Iterator[Line]:
 def _row(row: Row) -> Iterator[Line]:
     head = {"variable": row.variable, "label": row.label, "kind": row.kind, "unit": row.unit}
     for record, cell in [*(("group", cell) for cell in row.groups), ("overall", row.overall)]:
-        yield {"record": record, **head, **{name: getattr(cell, name) for name in _CELL}}
+        yield {"record": record, **head, **{name: getattr(cell, name) for name in _CELL}} | _why(cell)
     if row.test is not None:
         yield _test(head, row.test)
     if row.pearson_chi_square is not None:
@@ -139,7 +146,12 @@ def _row(row: Row) -> Iterator[Line]:
 
 
 def _test(head: Mapping[str, Any], test: TestResult, record: str = "test") -> Line:
-    return {"record": record, **head, **test.model_dump()}
+    return {"record": record, **head, **test.model_dump()} | _why(test)
+
+
+def _why(part: Part) -> Line:
+    """Return the column that says why numbers are withheld, when they are."""
+    return {} if part.hidden is None else {"hidden": part.hidden.reason}
 
 
 def _grades(section: AdverseEvents) -> Iterator[Line]:
@@ -150,6 +162,7 @@ def _grades(section: AdverseEvents) -> Iterator[Line]:
                 yield (
                     head
                     | {"group": cell.group, "n": cell.n, "n_missing": cell.n_missing}
+                    | _why(cell)
                     | {
                         "grade": grade,
                         "count": count,
@@ -162,7 +175,7 @@ def _curves(name: str, curves: FeverCurves) -> Iterator[Line]:
     for curve in curves.curves:
         found = {n: getattr(curve, n) for n in ("group", "n", "n_missing", "n_excluded", "events")}
         limits = {"median": curve.median.estimate, "low": curve.median.low, "high": curve.median.high}
-        yield {"record": "group", **head, **found, **limits}
+        yield {"record": "group", **head, **found, **limits} | _why(curve)
     if curves.log_rank is not None:
         yield _test(head, curves.log_rank)
     if curves.gehan_breslow is not None:
@@ -182,8 +195,8 @@ def _measure(measure: PairedMeasure) -> Iterator[Line]:
                 "record": record,
                 **head,
                 "n": group.n,
-                "n_missing": group.n - n,
+                "n_missing": None if group.n is None or n is None else group.n - n,
                 **getattr(group, part).model_dump(),
-            }
+            } | _why(group)
             if part == "difference":
                 yield _test(head, group.test)

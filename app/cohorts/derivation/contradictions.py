@@ -8,7 +8,17 @@ from typing import Final
 
 from app.clinical.refusal import InputError
 from app.cohorts.derivation.agents import unknown_agents
-from app.cohorts.records import Anakinra, Cytokine, DoseStep, Ivig, PatientRecord, Treatment, course_of, each, infusion_of
+from app.cohorts.records import (
+    Anakinra,
+    Cytokine,
+    DoseStep,
+    Ivig,
+    PatientRecord,
+    Treatment,
+    course_of,
+    each,
+    infusion_of,
+)
 
 _ORDER: Final = "order"
 _CONTRADICTION: Final = "contradiction"

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from app.cohorts.figures import legend, measure, style
+from app.cohorts.figures import legend, measure, style, words
 from app.cohorts.figures.canvas import LEFT_MM, Paper
 from app.cohorts.figures.contents import Box, Boxes, BoxRow, Floats
 from app.cohorts.figures.fold_axis import FoldAxis
@@ -70,7 +70,7 @@ def _frame(axes: Axes, axis: FoldAxis, contents: Boxes, tall: float) -> None:
 def _band(axes: Axes, axis: FoldAxis, row: BoxRow, place: tuple[float, float]) -> None:
     top, lane = place
     for number, box in enumerate(row.boxes):
-        if box.n:
+        if box.is_drawn:
             _box(axes, axis, box, (top + lane * (number + 0.5), lane), style.look(number))
 
 
@@ -80,7 +80,9 @@ def _box(axes: Axes, axis: FoldAxis, box: Box, place: tuple[float, float], look:
     positive = places[box.values > 0]
     if positive.size:
         axes.plot([positive.min(), positive.max()], [middle, middle], color=look.colour, linewidth=0.7, zorder=2)
-    if box.n <= MOST_POINTS:
+    if not box.n:
+        pass
+    elif box.n <= MOST_POINTS:
         _points(axes, places, box, place, look)
     else:
         _shape(axes, axis, box, place, look)
@@ -135,6 +137,9 @@ def _shape(axes: Axes, axis: FoldAxis, box: Box, place: tuple[float, float], loo
 
 
 def _notes(contents: Boxes, axis: FoldAxis) -> list[str]:
+    if contents.profile:
+        lines = ["Boxes: quartiles; thick line: median. Dashed at 1: the upper limit of normal."]
+        return measure.notes([*lines, words.withheld(contents.profile)])
     many = any(box.n > MOST_POINTS for row in contents.rows for box in row.boxes)
     points = "shapes: distribution of many values" if many else "points: one child each"
     marks = "Boxes: quartiles; thick line: median; thin line: smallest to largest above 0"

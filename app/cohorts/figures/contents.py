@@ -53,7 +53,7 @@ class Step(NamedTuple):
 class SurvivalGroup:
     """One curve: patients at risk at the start, steps in order of time, whether tests compare it.
 
-    `excluded`: had no fever to follow. `missing`: left out for want of data.
+    `excluded`: had no fever to follow. `missing`: left out for want of data. `withheld`: nothing of it may be told.
     """
 
     label: str
@@ -64,6 +64,7 @@ class SurvivalGroup:
     steps: tuple[Step, ...] = ()
     tested: bool = True
     missing: int = 0
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,15 @@ class Survival:
     sustained: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, int] = field(default_factory=dict)
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairedGroup:
-    """First and follow-up values of the same children: distinct pairs and how often each occurs."""
+    """First and follow-up values of the same children: distinct pairs and how often each occurs.
+
+    `told`: how many pairs there are, where the pairs themselves are withheld; 0 where that is, too.
+    """
 
     label: str
     before: Floats
@@ -93,11 +98,13 @@ class PairedGroup:
     first: Spread = _NOTHING
     follow_up: Spread = _NOTHING
     test: Comparison | None = None
+    told: int | None = None
+    withheld: bool = False
 
     @property
     def n(self) -> int:
         """How many children have both values."""
-        return int(self.counts.sum())
+        return int(self.counts.sum()) if self.told is None else self.told
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,21 +117,31 @@ class Paired:
     normal: float
     normal_label: str
     groups: tuple[PairedGroup, ...]
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Box:
-    """The values of one variable in one group: distinct values, how often each occurs, and their quartiles."""
+    """The values of one variable in one group: distinct values, how often each occurs, and their quartiles.
+
+    Without values there may be quartiles alone: then a disclosure policy withholds the values, and their number.
+    """
 
     values: Floats
     counts: Counts
     spread: Spread = _NOTHING
     missing: int = 0
+    withheld: bool = False
 
     @property
     def n(self) -> int:
         """How many values there are."""
         return int(self.counts.sum())
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is anything to draw."""
+        return self.n > 0 or self.spread.median is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +160,7 @@ class Boxes:
     groups: tuple[str, ...]
     rows: tuple[BoxRow, ...]
     axis: str = "Fold difference to the upper limit of normal (log scale)"
+    profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +171,7 @@ class Grades:
     count: int
     by_grade: Mapping[int, int] = field(default_factory=dict)
     missing: int = 0
+    withheld: bool = False
 
     @property
     def ungraded(self) -> int:
@@ -180,6 +199,7 @@ class AdverseEvents:
 
     groups: tuple[str, ...]
     rows: tuple[GradeRow, ...]
+    profile: str = ""
 
 
 class Gap(NamedTuple):
@@ -187,6 +207,7 @@ class Gap(NamedTuple):
 
     n: int
     missing: int
+    withheld: bool = False
 
     @property
     def percent(self) -> float | None:
@@ -209,6 +230,7 @@ class Missingness:
 
     groups: tuple[str, ...]
     rows: tuple[GapRow, ...]
+    profile: str = ""
 
 
 Contents = Survival | Paired | Boxes | AdverseEvents | Missingness

@@ -31,7 +31,7 @@ def png_of(name: str, title: str, contents: Contents, width_px: int) -> bytes:
 
 def draw(name: str, title: str, contents: Contents, *, headed: bool = True) -> Drawing:
     """Draw a figure; without anything to draw, a sheet that says so."""
-    reason = nothing(contents)
+    reason = _withheld(contents) if contents.profile else nothing(contents)
     heading = title if headed else ""
     paper = _nothing(heading, reason) if reason else _drawn(contents, heading)
     return Drawing(name, title, reason or describe(contents), paper)
@@ -68,6 +68,22 @@ def nothing(contents: Contents) -> str | None:
             return None if drawn else "Of no patient is it known whether there were adverse events."
         case Missingness():
             return _complete(contents)
+
+
+def _withheld(contents: Contents) -> str | None:
+    """Say that nothing may be drawn: not whether there is anything, which may be withheld, too."""
+    match contents:
+        case Survival():
+            drawn = any(group.steps for group in contents.groups)
+        case Paired():
+            drawn = any(group.n for group in contents.groups)
+        case Boxes():
+            drawn = any(box.is_drawn for row in contents.rows for box in row.boxes)
+        case AdverseEvents():
+            drawn = any(bar.n for row in contents.rows for bar in row.bars)
+        case Missingness():
+            drawn = any(cell.n for row in contents.rows for cell in row.cells)
+    return None if drawn else f"Withheld under the disclosure profile {contents.profile}: there is nothing to draw."
 
 
 def _complete(contents: Missingness) -> str | None:

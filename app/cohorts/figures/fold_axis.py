@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from app.cohorts.figures.contents import Boxes, Floats
+from app.cohorts.figures.contents import Boxes, Floats, Spread
 
 _LANE: Final = 0.55
 _ROOM: Final = 0.12
@@ -33,8 +33,8 @@ class FoldAxis:
     @classmethod
     def of(cls, contents: Boxes) -> FoldAxis:
         """Return the axis that holds every value of a figure."""
-        boxes = [box for row in contents.rows for box in row.boxes if box.n]
-        return cls(end for box in boxes for end in _ends(box.values))
+        boxes = [box for row in contents.rows for box in row.boxes if box.is_drawn]
+        return cls(end for box in boxes for end in (_ends(box.values) if box.n else _quartiles(box.spread)))
 
     def place(self, value: float) -> float:
         """Return where a value stands."""
@@ -59,6 +59,10 @@ class FoldAxis:
         decades = range(math.floor(self.low), math.ceil(self.high) + 1)
         places = [decade + math.log10(factor) for decade in decades for factor in range(2, 10)]
         return [place for place in places if self.low <= place <= self.high]
+
+
+def _quartiles(spread: Spread) -> list[float]:
+    return [value for value in spread if value is not None]
 
 
 def _ends(values: Floats) -> list[float]:

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.patches import Rectangle
 
-from app.cohorts.figures import measure, style
+from app.cohorts.figures import measure, style, words
 from app.cohorts.figures.canvas import LEFT_MM, Paper
 from app.cohorts.figures.contents import Gap, GapRow, Missingness
-from app.cohorts.figures.numbers import percent
+from app.cohorts.figures.numbers import WITHHELD, percent
 
 MOST_ROWS: Final = 48
 _CELL_MM: Final = 32.0
@@ -21,7 +21,7 @@ _SHADES: Final = LinearSegmentedColormap.from_list("missing", ["#ffffff", "#c6db
 
 def draw(contents: Missingness, title: str) -> Paper:
     """Draw the variables that anybody misses, most missing first when there are too many, then in their order."""
-    gappy = [row for row in contents.rows if any(cell.missing for cell in row.cells)]
+    gappy = [row for row in contents.rows if any(cell.missing or cell.withheld for cell in row.cells)]
     shown = _shown(gappy)
     left = LEFT_MM + measure.widest((row.label for row in shown), style.SMALL) + 4
     width = min(_CELL_MM, (style.WIDTH_MM - left - LEFT_MM) / max(1, len(contents.groups)))
@@ -66,7 +66,13 @@ def _cell(axes: Axes, cell: Gap, column: int, row: int) -> None:
     share = cell.percent
     shade = style.PAPER if share is None else to_hex(_SHADES(share / 100))
     axes.add_patch(Rectangle((column, row), 1, 1, facecolor=shade, edgecolor=style.RULE, linewidth=0.5))
-    text = "does not apply" if share is None else f"{percent(share)} ({cell.missing}/{cell.n})"
+    text = (
+        WITHHELD
+        if cell.withheld
+        else "does not apply"
+        if share is None
+        else f"{percent(share)} ({cell.missing}/{cell.n})"
+    )
     axes.text(column + 0.5, row + 0.5, text, size=6.5, ha="center", va="center_baseline", color=style.ink_on(shade))
 
 
@@ -77,4 +83,5 @@ def _notes(contents: Missingness, gappy: list[GapRow], shown: list[GapRow]) -> l
         lines.append(f"The {len(shown)} variables with most missing; {len(gappy) - len(shown)} more miss some.")
     if complete:
         lines.append(f"Complete, and not shown: {complete} variable{'' if complete == 1 else 's'}.")
+    lines += [words.withheld(contents.profile)] if contents.profile else []
     return measure.notes(lines)

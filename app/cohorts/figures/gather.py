@@ -14,7 +14,10 @@ from app.cohorts.analysis.answers import (
     Cardiac,
     FeverCurve,
     FeverCurves,
+    GradeCell,
+    GroupCell,
     GroupHead,
+    MissingCell,
     PairedMeasure,
     Row,
     Section,
@@ -76,27 +79,30 @@ class Picture(NamedTuple):
 
 def pictures(name: FigureName, analysis: Analysis, counts: Counts, question: Question) -> Iterator[Picture]:
     """Yield the figures of a name: one, or one for each set of curves that the analysis holds."""
+    profile = analysis.disclosure.profile if analysis.disclosure else ""
     if analysis.defervescence is not None and name == "defervescence":
         fever = analysis.defervescence
         for curves in (fever.from_admission, fever.from_anakinra_start,
                        fever.sustained_from_admission, fever.sustained_from_anakinra_start):  # fmt: skip
             if curves is not None:
-                yield Picture(name, _title(_fever_title(curves), curves.by, question), survival(curves, question))
+                yield Picture(
+                    name, _title(_fever_title(curves), curves.by, question), survival(curves, question, profile)
+                )
     elif analysis.cardiac is not None and name in {"lvef", "strain"}:
         heart = analysis.cardiac
         measure = heart.lvef if name == "lvef" else heart.strain
-        found = paired(measure, heart, Division.of(counts, question, heart.by))
+        found = paired(measure, heart, Division.of(counts, question, heart.by), profile)
         yield Picture(name, _title(f"{found.measure}, first and at follow-up", heart.by, question), found)
     elif analysis.cytokines is not None and name == "cytokines":
         table = analysis.cytokines
-        boxes = folds(table, Division.of(counts, question, table.by))
+        boxes = folds(table, Division.of(counts, question, table.by), profile)
         yield Picture(name, _title("Cytokines", table.by, question), boxes)
     elif analysis.adverse_events is not None and name == "adverse_events":
         events = analysis.adverse_events
-        yield Picture(name, _title("Adverse events", events.by, question), graded(events))
+        yield Picture(name, _title("Adverse events", events.by, question), graded(events, profile))
     elif analysis.missing is not None and name == "missing":
         missing = analysis.missing
-        yield Picture(name, _title("Missing values", missing.by, question), gaps(missing))
+        yield Picture(name, _title("Missing values", missing.by, question), gaps(missing, profile))
 
 
 def _title(what: str, by: str, question: Question) -> str:
@@ -110,14 +116,14 @@ def _fever_title(curves: FeverCurves) -> str:
     return f"{'Sustained defervescence' if curves.sustained else 'Defervescence'} from {_SINCE[curves.time_zero]}"
 
 
-def survival(curves: FeverCurves, question: Question) -> Survival:
-    """Return the curves of the groups."""
+def survival(curves: FeverCurves, question: Question, profile: str = "") -> Survival:
+    """Return the curves of the groups; `profile` names the disclosure profile that some are withheld under."""
     heads = {head.group: head for head in curves.groups}
     left_out, missing = Counter[str](), Counter[str]()
     for curve in curves.curves:
         left_out.update({reason.label: reason.n for reason in curve.excluded})
         missing.update({reason.label: reason.n for reason in curve.missing})
-        unsaid = curve.n_missing - sum(reason.n for reason in curve.missing)
+        unsaid = 0 if curve.hidden else (curve.n_missing or 0) - sum(reason.n for reason in curve.missing)
         missing.update({"Nothing was recorded": unsaid} if unsaid > 0 else {})
     tests = (_test(found) for found in (curves.log_rank, curves.gehan_breslow))
     return Survival(
@@ -128,6 +134,7 @@ def survival(curves: FeverCurves, question: Question) -> Survival:
         sustained=curves.sustained,
         left_out=left_out,
         missing=missing,
+        profile=profile,
     )
 
 
@@ -135,18 +142,22 @@ def _followed(curve: FeverCurve, head: GroupHead) -> SurvivalGroup:
     steps = (Step(p.time, p.survival, p.low, p.high, p.at_risk, p.events, p.censored) for p in curve.curve)
     return SurvivalGroup(
         label=head.label,
-        n=curve.n,
-        excluded=curve.n_excluded,
-        missing=curve.n_missing,
-        events=curve.events,
+        n=curve.n or 0,
+        excluded=curve.n_excluded or 0,
+        missing=curve.n_missing or 0,
+        events=curve.events or 0,
         median_hours=curve.median.estimate,
         steps=tuple(steps) if curve.n else (),
         tested=head.in_tests,
+        withheld=curve.n is None,
     )
 
 
-def paired(measure: PairedMeasure, heart: Cardiac, division: Division) -> Paired:
-    """Return first and follow-up values as distinct pairs and their counts, whatever their number."""
+def paired(measure: PairedMeasure, heart: Cardiac, division: Division, profile: str = "") -> Paired:
+    """Return first and follow-up values as distinct pairs and their counts, whatever their number.
+
+    Under a disclosure profile quartiles stand alone: a pair is a patient.
+    """
     labels = _labels(heart.groups)
     digits = CATALOGUE[f"{measure.variable}.first"].digits
     tallies = division.split(f"{measure.variable}.pair").groups
@@ -162,7 +173,25 @@ def paired(measure: PairedMeasure, heart: Cardiac, division: Division) -> Paired
         unit=measure.unit,
         normal=normal,
         normal_label=told,
-        groups=tuple(_pairs(group, labels[group.group], tally, digits) for group, tally in groups),
+        groups=tuple(
+            _spreads(group, labels[group.group]) if profile else _pairs(group, labels[group.group], tally, digits)
+            for group, tally in groups
+        ),
+        profile=profile,
+    )
+
+
+def _spreads(group: PairedAnswer, label: str) -> PairedGroup:
+    return PairedGroup(
+        label=label,
+        before=np.empty(0),
+        after=np.empty(0),
+        counts=np.empty(0, np.int64),
+        first=_spread(group.paired_first),
+        follow_up=_spread(group.follow_up),
+        test=_test(group.test),
+        told=group.n_pairs or 0,
+        withheld=group.n_pairs is None,
     )
 
 
@@ -180,44 +209,61 @@ def _pairs(group: PairedAnswer, label: str, packed: Tally, digits: int) -> Paire
     )
 
 
-def folds(table: TableSection, division: Division) -> Boxes:
-    """Return the cytokines that anybody has a value of."""
-    rows = tuple(_folds(row, division) for row in table.rows if row.overall.n > row.overall.n_missing)
-    return Boxes(tuple(head.label for head in table.groups), rows)
+def folds(table: TableSection, division: Division, profile: str = "") -> Boxes:
+    """Return the cytokines that anybody has a value of; under a disclosure profile their quartiles alone."""
+    known = (row for row in table.rows if row.overall.median is not None)
+    rows = tuple(_quartiles(row) if profile else _folds(row, division) for row in known)
+    return Boxes(tuple(head.label for head in table.groups), rows, profile=profile)
+
+
+def _quartiles(row: Row) -> BoxRow:
+    none = np.empty(0), np.empty(0, np.int64)
+    boxes = (Box(*none, Spread(cell.median, cell.q1, cell.q3), withheld=cell.hidden is not None) for cell in row.groups)
+    return BoxRow(row.label, tuple(boxes), _test(row.test))
 
 
 def _folds(row: Row, division: Division) -> BoxRow:
     tallies = division.split(row.variable).groups
     boxes = (
-        Box(tally.as_floats(), tally.counts, Spread(cell.median, cell.q1, cell.q3), cell.n_missing)
+        Box(tally.as_floats(), tally.counts, Spread(cell.median, cell.q1, cell.q3), cell.n_missing or 0)
         for tally, cell in zip(tallies, row.groups, strict=True)
     )
     return BoxRow(row.label, tuple(boxes), _test(row.test))
 
 
-def graded(events: AdverseEventsSection) -> AdverseEvents:
+def graded(events: AdverseEventsSection, profile: str = "") -> AdverseEvents:
     """Return the adverse events, with grades where CTCAE has them."""
     grades = {row.variable.removesuffix(".grade"): row for row in events.grades}
     rows = []
     for row in events.rows:
         if row.variable.startswith(_EVENT):
             by_grade = grades.get(row.variable)
-            counts = [dict(enumerate(cell.counts)) for cell in by_grade.groups] if by_grade else [{}] * len(row.groups)
-            bars = (
-                Grades(cell.n - cell.n_missing, cell.count or 0, found, cell.n_missing)
-                for cell, found in zip(row.groups, counts, strict=True)
-            )
+            counts = [_by_grade(cell) for cell in by_grade.groups] if by_grade else [{}] * len(row.groups)
+            bars = (_bar(cell, found) for cell, found in zip(row.groups, counts, strict=True))
             rows.append(GradeRow(row.label, tuple(bars), _test(row.test)))
-    return AdverseEvents(tuple(head.label for head in events.groups), tuple(rows))
+    return AdverseEvents(tuple(head.label for head in events.groups), tuple(rows), profile)
 
 
-def gaps(missing: MissingSection) -> Missingness:
+def _by_grade(cell: GradeCell) -> dict[int, int]:
+    return {grade: found for grade, found in enumerate(cell.counts) if found is not None}
+
+
+def _bar(cell: GroupCell, by_grade: dict[int, int]) -> Grades:
+    if cell.n is None or cell.n_missing is None or cell.count is None:
+        return Grades(0, 0, withheld=True)
+    return Grades(cell.n - cell.n_missing, cell.count, by_grade, cell.n_missing)
+
+
+def gaps(missing: MissingSection, profile: str = "") -> Missingness:
     """Return what is missing."""
-    rows = (
-        GapRow(row.variable, row.label, tuple(Gap(cell.n, cell.n_missing) for cell in row.groups))
-        for row in missing.rows
-    )
-    return Missingness(tuple(head.label for head in missing.groups), tuple(rows))
+    rows = (GapRow(row.variable, row.label, tuple(_gap(cell) for cell in row.groups)) for row in missing.rows)
+    return Missingness(tuple(head.label for head in missing.groups), tuple(rows), profile)
+
+
+def _gap(cell: MissingCell) -> Gap:
+    if cell.n is None or cell.n_missing is None:
+        return Gap(0, 0, withheld=True)
+    return Gap(cell.n, cell.n_missing)
 
 
 def _labels(groups: tuple[GroupHead, ...]) -> dict[str, str]:

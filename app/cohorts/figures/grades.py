@@ -7,10 +7,10 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from app.cohorts.figures import legend, measure, style
+from app.cohorts.figures import legend, measure, style, words
 from app.cohorts.figures.canvas import LEFT_MM, Paper
 from app.cohorts.figures.contents import AdverseEvents, Grades
-from app.cohorts.figures.numbers import count, drawn, methods, percent
+from app.cohorts.figures.numbers import WITHHELD, count, drawn, methods, percent
 
 _COUNTS_MM: Final = 34.0
 _HEAD_MM: Final = 4.6
@@ -83,7 +83,13 @@ def _bar(axes: Axes, bar: Grades, y: float, mm_per_percent: float) -> float:
 
 
 def _beside(axes: Axes, bar: Grades, reached: float, y: float, end: float) -> None:
-    known = f"{count(bar.count)}/{count(bar.n)} ({percent(bar.percent)})" if bar.n else "not known"
+    known = (
+        WITHHELD
+        if bar.withheld
+        else f"{count(bar.count)}/{count(bar.n)} ({percent(bar.percent)})"
+        if bar.n
+        else "not known"
+    )
     missing = f", {count(bar.missing)} missing" if bar.missing and bar.n else ""
     axes.text(
         reached + end * 0.012,
@@ -105,4 +111,5 @@ def _keys(contents: AdverseEvents) -> list[legend.Key]:
 def _notes(contents: AdverseEvents) -> list[str]:
     told = methods(row.test for row in contents.rows)
     lines = ["Bars: highest grade of each child; numbers in them: the grade. Beside them: patients with the event."]
-    return measure.notes([*lines, f"p: {told}."] if told else lines)
+    lines += [f"p: {told}."] if told else []
+    return measure.notes([*lines, words.withheld(contents.profile)] if contents.profile else lines)

@@ -12,6 +12,8 @@ from app.clinical.arithmetic import significant as without_noise
 from app.cohorts.figures.contents import Comparison
 
 ABSENT: Final = "\N{EN DASH}"
+WITHHELD: Final = "withheld"
+"""Stands where a disclosure policy lets no number be told."""
 MINUS: Final = "\N{MINUS SIGN}"
 HOURS_PER_DAY: Final = 24
 _SMALLEST_SHOWN: Final = 0.0001
@@ -49,8 +51,10 @@ def significant(value: float | None, digits: int = 3, absent: str = "\N{EN DASH}
     return number(value, min(places, 8))
 
 
-def count(value: int) -> str:
-    """Write a count with thin spaces between thousands from 10,000 on, as SI does."""
+def count(value: int | None) -> str:
+    """Write a count with thin spaces between thousands from 10,000 on, as SI does; None is withheld."""
+    if value is None:
+        return WITHHELD
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if abs(value) >= _GROUPED_FROM else str(value)
 
 

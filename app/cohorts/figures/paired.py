@@ -18,6 +18,7 @@ from app.cohorts.figures.canvas import Paper
 from app.cohorts.figures.contents import Floats, Paired, PairedGroup, Spread
 from app.cohorts.figures.measure import notes, text_mm, wrapped
 from app.cohorts.figures.numbers import count, methods, significant, tested
+from app.cohorts.figures.words import withheld
 
 MOST_LINES: Final = 80
 _FEWEST_BINS: Final = 10
@@ -78,8 +79,9 @@ def _range(contents: Paired) -> tuple[float, float]:
     ends = [contents.normal]
     for group in contents.groups:
         if group.n:
-            ends += [float(part.min()) for part in (group.before, group.after)]
-            ends += [float(part.max()) for part in (group.before, group.after)]
+            ends += [float(part.min()) for part in (group.before, group.after) if part.size]
+            ends += [float(part.max()) for part in (group.before, group.after) if part.size]
+            ends += [end for spread in (group.first, group.follow_up) for end in spread if end is not None]
     room = 0.06 * (max(ends) - min(ends)) or 1.0
     return min(ends) - room, max(ends) + room
 
@@ -97,9 +99,9 @@ def _frame(axes: Axes, contents: Paired, limits: tuple[float, float], *, leads: 
 
 
 def _panel(axes: Axes, group: PairedGroup, look: style.Look) -> None:
-    if group.n <= MOST_LINES:
+    if group.told is None and group.n <= MOST_LINES:
         _lines(axes, group, look)
-    else:
+    elif group.told is None:
         _histogram(axes, group.before, group, look, outward=-1)
         _histogram(axes, group.after, group, look, outward=1)
         for low, high in ((group.first.q1, group.follow_up.q1), (group.first.q3, group.follow_up.q3)):
@@ -158,10 +160,13 @@ def _notes(contents: Paired, drawn: list[PairedGroup]) -> list[str]:
         shapes.append("Thin lines: one child each. ")
     if any(group.n > MOST_LINES for group in drawn):
         shapes.append("Shapes: distribution of many pairs, their medians and quartiles joined. ")
+    if contents.profile:
+        shapes = []
     lines = [f"{''.join(shapes)}Large marks and bars, and the numbers above: medians (and quartiles) of the pairs."]
     lines[0] += f" Dashed: {contents.normal_label}."
     told = methods(group.test for group in drawn)
-    none = [group.label for group in contents.groups if not group.n]
+    none = [group.label for group in contents.groups if not group.n and not group.withheld]
     lines += [f"p: {told}."] if told else []
     lines += [f"No pairs: {'; '.join(none)}."] if none else []
+    lines += [withheld(contents.profile)] if contents.profile else []
     return notes(lines)

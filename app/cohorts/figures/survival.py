@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from app.cohorts.figures import legend, measure, style
 from app.cohorts.figures.canvas import LEFT_MM, Paper
 from app.cohorts.figures.contents import Step, Survival, SurvivalGroup
-from app.cohorts.figures.numbers import HOURS_PER_DAY, count, tested
+from app.cohorts.figures.numbers import HOURS_PER_DAY, WITHHELD, count, tested
 from app.cohorts.figures.words import MOST_TICKS, limits_and_ticks, with_bands
 
 _MOST_STEPS: Final = 500
@@ -44,6 +44,8 @@ def draw(contents: Survival, title: str) -> Paper:
 
 
 def _key(group: SurvivalGroup) -> str:
+    if group.withheld:
+        return f"{group.label} ({WITHHELD})"
     untested = "" if group.tested or not group.n else "; not in the tests"
     return f"{group.label} (n = {count(group.n)}{untested})"
 

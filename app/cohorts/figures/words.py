@@ -12,6 +12,7 @@ from app.cohorts.figures.contents import (
     Boxes,
     Comparison,
     Contents,
+    Gap,
     Grades,
     Missingness,
     Paired,
@@ -20,7 +21,7 @@ from app.cohorts.figures.contents import (
     Survival,
     SurvivalGroup,
 )
-from app.cohorts.figures.numbers import count, days, methods, percent, significant, tested
+from app.cohorts.figures.numbers import WITHHELD, count, days, methods, percent, significant, tested
 
 MOST_TICKS: Final = 60
 """More ticks than these on one curve would hide it; then every so many-th is drawn, and the figure says so."""
@@ -40,7 +41,14 @@ def _(contents: Survival) -> str:
     return f"{lead}{contents.limits} and ticks where patients were censored. {groups} {_tests(contents.tests)}".strip()
 
 
+def withheld(profile: str) -> str:
+    """Say in a figure's notes what is not drawn."""
+    return f"Disclosure profile {profile}: small numbers, and what would give them back, are {WITHHELD} and not drawn."
+
+
 def _survival(group: SurvivalGroup) -> str:
+    if group.withheld:
+        return f"{group.label}: {WITHHELD}."
     if not group.n:
         return f"{group.label}: no patients{_left_out(group)}."
     median = group.median_hours
@@ -64,7 +72,7 @@ def _(contents: Paired) -> str:
 
 def _paired(group: PairedGroup, unit: str) -> str:
     if not group.n:
-        return f"{group.label}: no child has both."
+        return f"{group.label}: {WITHHELD}." if group.withheld else f"{group.label}: no child has both."
     change = f"from {_spread(group.first)} to {_spread(group.follow_up)} {unit}"
     return f"{group.label}: {count(group.n)} pairs, {change}{_comma(group.test)}."
 
@@ -82,11 +90,16 @@ def _(contents: Boxes) -> str:
 
 
 def _boxes(groups: Iterable[str], label: str, boxes: Iterable[Box], test: Comparison | None) -> str:
-    told = "; ".join(
-        f"{group} {_spread(box.spread)}, n = {count(box.n)}" if box.n else f"{group} no values"
-        for group, box in zip(groups, boxes, strict=True)
-    )
+    told = "; ".join(f"{group} {_box(box)}" for group, box in zip(groups, boxes, strict=True))
     return f"{label}: {told}{_semicolon(test)}."
+
+
+def _box(box: Box) -> str:
+    if box.n:
+        return f"{_spread(box.spread)}, n = {count(box.n)}"
+    if box.spread.median is not None:
+        return _spread(box.spread)
+    return WITHHELD if box.withheld else "no values"
 
 
 @describe.register
@@ -103,7 +116,7 @@ def _(contents: AdverseEvents) -> str:
 
 def _grades(bar: Grades) -> str:
     if not bar.n:
-        return "unknown"
+        return WITHHELD if bar.withheld else "unknown"
     grades = [f"{found} grade {grade}" for grade, found in sorted(bar.by_grade.items()) if grade and found]
     detail = f" ({', '.join(grades)})" if grades else ""
     return f"{bar.count} of {bar.n}, {percent(bar.percent)}{detail}" + (
@@ -116,14 +129,17 @@ def _(contents: Missingness) -> str:
     lead = "Missing values in percent of the patients to whom a variable applies, by variable and group."
     rows = (
         f"{row.label}: "
-        + "; ".join(
-            f"{group} {percent(cell.percent)} ({cell.missing} of {cell.n})" if cell.n else f"{group} does not apply"
-            for group, cell in zip(contents.groups, row.cells, strict=True)
-        )
+        + "; ".join(f"{group} {_gap(cell)}" for group, cell in zip(contents.groups, row.cells, strict=True))
         + "."
         for row in contents.rows
     )
     return " ".join((lead, *rows))
+
+
+def _gap(cell: Gap) -> str:
+    if cell.n:
+        return f"{percent(cell.percent)} ({cell.missing} of {cell.n})"
+    return WITHHELD if cell.withheld else "does not apply"
 
 
 def _tests(tests: Iterable[Comparison]) -> str:
@@ -150,6 +166,11 @@ def limits_and_ticks(contents: Survival) -> list[str]:
     ticks = "censored patients, where crowded some of them" if crowded else "censored patients"
     few = len(with_bands(contents)) < sum(group.n > 0 for group in contents.groups)
     of = f" of {', '.join(group.label for group in with_bands(contents))}" if few else ""
+    if contents.profile:
+        return [
+            withheld(contents.profile),
+            "Steps stand for many patients: their times are moved to the end of a step.",
+        ]
     lines = [f"Bands: {contents.limits}{of}. Ticks: {ticks}. Steps: {what}."]
     for lead, found in (("Left out, without fever to follow", contents.left_out), ("Missing", contents.missing)):
         if found:

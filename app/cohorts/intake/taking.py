@@ -13,7 +13,7 @@ from app.cohorts.intake.canonical import canonical
 from app.cohorts.intake.noticed import Notices
 from app.cohorts.intake.rows import IntakeError, RowError, Rows, SentRow
 from app.cohorts.store.model import NewPatient
-from app.cohorts.summary import ImportReport, Refusal
+from app.cohorts.summary import Hide, ImportReport, Refusal
 
 if TYPE_CHECKING:
     from app.cohorts.derivation import Derived, Deriver
@@ -69,11 +69,15 @@ class DuplicateRowsError(IntakeError):
 
 
 class Work(NamedTuple):
-    """How a long call tells of itself: `told` hears how much is done, `stopped` says whether to give up."""
+    """How a long call tells of itself: `told` hears how much is done, `stopped` says whether to give up.
+
+    `hide` withholds small numbers from what is told of the cohort at its end.
+    """
 
     told: Callable[[int], None] = lambda _: None
     stopped: Callable[[], bool] = lambda: False
     job_id: str | None = None
+    hide: Hide = None
 
 
 NO_WORK: Final = Work()
@@ -98,6 +102,7 @@ class Intake:
         self._read = read
         self._deriver = deriver
         self.skips = skip
+        self.hide = work.hide
         self._work = work
         self._cautions = cautions
         self._base: str | None = None

@@ -85,7 +85,8 @@ def _facts(cohort: Cohort, analysis: Analysis, question: Question) -> tuple[tupl
         f"{AXES[axis].title}: {', '.join(AXES[axis].labels[value] for value in values)}"
         for axis, values in question.where
     )
-    patients = count(analysis.n) if analysis.n == cohort.n else f"{count(analysis.n)} of {count(cohort.n)}"
+    whole = analysis.n == cohort.n or analysis.disclosure is not None
+    patients = count(analysis.n) if whole else f"{count(analysis.n)} of {count(cohort.n)}"
     return (
         ("Patients", patients),
         *((("Selected", selected),) if selected else ()),
@@ -105,6 +106,7 @@ def _parameters(analysis: Analysis, question: Question) -> tuple[tuple[str, str]
         ("Limits (confidence, interval)", f"{analysis.confidence:g}, {analysis.interval}"),
         ("Time zero (time_zero)", question.time_zero or "admission, and start of anakinra"),
         ("Sustained curves (sustained)", "yes" if question.sustained else "no"),
+        *((("Disclosure profile", analysis.disclosure.profile),) if analysis.disclosure else ()),
     )
 
 

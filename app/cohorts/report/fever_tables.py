@@ -14,7 +14,7 @@ from app.cohorts.analysis.answers import (
     Summary,
     TestResult,
 )
-from app.cohorts.figures.numbers import HOURS_PER_DAY, count, number, p_value, significant
+from app.cohorts.figures.numbers import HOURS_PER_DAY, WITHHELD, count, number, p_value, significant
 from app.cohorts.report.footnotes import ABSENT, Footnotes
 from app.cohorts.report.tables import columns, row_cells
 from app.cohorts.report.view import Cell, Column, Line, Table
@@ -50,10 +50,11 @@ def fever_table(name: str, curves: FeverCurves, anchor: str, csv: str) -> Table:
 
 
 def _fever_line(curve: FeverCurve, label: str) -> Line:
-    counts = (curve.n, curve.events, curve.n - curve.events)
+    censored = None if curve.n is None or curve.events is None else curve.n - curve.events
+    counts = (curve.n, curve.events, censored)
     estimates = (curve.median, curve.restricted_mean)
     cells = [Cell(count(n)) for n in counts]
-    cells += [_days(found) for found in estimates]
+    cells += [_days(found, withheld=curve.hidden is not None) for found in estimates]
     cells += [Cell(count(curve.n_excluded), _why(curve.excluded)), Cell(count(curve.n_missing), _why(curve.missing))]
     return Line(label, "", tuple(cells))
 
@@ -62,9 +63,11 @@ def _why(reasons: tuple[Exclusion, ...]) -> str:
     return "; ".join(f"{found.label}: {count(found.n)}" for found in reasons)
 
 
-def _days(found: TimeEstimate | RestrictedMean) -> Cell:
+def _days(found: TimeEstimate | RestrictedMean, *, withheld: bool = False) -> Cell:
     if found.estimate is None:
         return Cell(ABSENT, found.reason or "")
+    if withheld:
+        return Cell(number(_in_days(found.estimate)), f"limits {WITHHELD}")
     low, high = (number(_in_days(limit), 1, "not reached") for limit in (found.low, found.high))
     return Cell(f"{number(_in_days(found.estimate))} [{low}, {high}]")
 
@@ -115,7 +118,8 @@ def heart_table(name: str, measure: PairedMeasure, heart: Cardiac, anchor: str, 
 
 
 def _heart_line(label: str, group: PairedGroup, notes: Footnotes) -> Line:
-    counts = [Cell(f"{count(group.n_first)} of {count(group.n)}"), Cell(count(group.n_pairs))]
+    first = WITHHELD if group.n_first is None else f"{count(group.n_first)} of {count(group.n)}"
+    counts = [Cell(first), Cell(count(group.n_pairs))]
     values = [_summary(found) for found in (group.paired_first, group.follow_up, group.difference)]
     return Line(label, "", (*counts, *values), (notes.of(group.test),))
 

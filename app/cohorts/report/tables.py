@@ -11,15 +11,16 @@ from app.cohorts.analysis.answers import (
     GroupCell,
     GroupHead,
     Missing,
+    MissingCell,
     Row,
     TableSection,
 )
-from app.cohorts.figures.numbers import count, percent, significant
+from app.cohorts.figures.numbers import WITHHELD, count, percent, significant
 from app.cohorts.report.footnotes import ABSENT, Footnotes
 from app.cohorts.report.view import NOBODY, Cell, Column, Line, Marked, Table
 
 _ALL: Final = "All patients"
-Sizes = tuple[int, ...]
+Sizes = tuple[int | None, ...]
 
 
 def table(name: str, section: TableSection, anchor: str, csv: str) -> Table:
@@ -46,7 +47,7 @@ def table(name: str, section: TableSection, anchor: str, csv: str) -> Table:
     )
 
 
-def columns(groups: Iterable[GroupHead], n: int) -> tuple[Column, ...]:
+def columns(groups: Iterable[GroupHead], n: int | None) -> tuple[Column, ...]:
     """Return the heads of the columns: all patients first."""
     return (Column(_ALL, count(n)), *(Column(g.label, count(g.n), g.in_tests) for g in groups))
 
@@ -64,8 +65,10 @@ def row_cells(row: Row, sizes: Sizes) -> tuple[Cell, ...]:
     return tuple(_cell(row, found, n) for found, n in zip((row.overall, *row.groups), sizes, strict=True))
 
 
-def _cell(row: Row, found: GroupCell, n: int) -> Cell:
+def _cell(row: Row, found: GroupCell, n: int | None) -> Cell:
     """Return count (percent) or median [quartiles], how many are missing, and of how many when the head has others."""
+    if found.hidden is not None:
+        return _withheld(row, found)
     of = f" of {count(found.n)}" if found.n != n else ""
     missing = f"{count(found.n_missing)}{of} missing" if found.n_missing else of.strip()
     if found.n == found.n_missing:
@@ -76,6 +79,14 @@ def _cell(row: Row, found: GroupCell, n: int) -> Cell:
     return Cell(f"{significant(found.median)} {quartiles}", missing)
 
 
+def _withheld(row: Row, found: GroupCell) -> Cell:
+    """Return what can be told of a cell without how many are missing."""
+    told = count(found.count) if row.kind == "binary" else WITHHELD
+    if found.median is not None:
+        told = f"{significant(found.median)} [{significant(found.q1)}, {significant(found.q3)}]"
+    return Cell(told) if told == WITHHELD else Cell(told, f"missing {WITHHELD}")
+
+
 def _with_grades(section: AdverseEvents, lines: list[Line], n_tests: int) -> list[Line]:
     """Put under each event that anybody had a line that says which grades."""
     graded = {row.variable.removesuffix(".grade"): row for row in section.grades}
@@ -83,7 +94,7 @@ def _with_grades(section: AdverseEvents, lines: list[Line], n_tests: int) -> lis
     for row, line in zip(section.rows, lines, strict=True):
         found.append(line)
         grades = graded.get(row.variable)
-        if grades is not None and any(grades.overall.counts[1:]):
+        if grades is not None and any(any(cell.counts[1:]) for cell in (grades.overall, *grades.groups)):
             cells = tuple(Cell(_grades(cell)) for cell in (grades.overall, *grades.groups))
             found.append(Line("", "grade: patients", cells, (Marked(""),) * n_tests))
     return found
@@ -103,16 +114,13 @@ def _sentences(section: TableSection) -> tuple[str, ...]:
 
 def missing_table(missing: Missing, csv: str) -> Table:
     """Return how often each variable is not known; variables known of everybody are named in one sentence."""
-    gappy = [row for row in missing.rows if row.overall.n_missing]
-    full = [row.label for row in missing.rows if row.overall.n and not row.overall.n_missing]
+    gappy = [row for row in missing.rows if row.overall.n_missing != 0]
+    full = [row.label for row in missing.rows if row.overall.n and row.overall.n_missing == 0]
     lines = (
         Line(
             row.label,
             "",
-            tuple(
-                Cell(f"{count(c.n_missing)} of {count(c.n)} ({percent(c.percent)})" if c.n else ABSENT)
-                for c in (row.overall, *row.groups)
-            ),
+            tuple(Cell(_missing(c)) for c in (row.overall, *row.groups)),
         )
         for row in gappy
     )
@@ -126,3 +134,9 @@ def missing_table(missing: Missing, csv: str) -> Table:
         csv=csv,
         empty="No value is missing." if missing.n else NOBODY,
     )
+
+
+def _missing(cell: MissingCell) -> str:
+    if cell.hidden is not None:
+        return WITHHELD
+    return f"{count(cell.n_missing)} of {count(cell.n)} ({percent(cell.percent)})" if cell.n else ABSENT

@@ -142,7 +142,7 @@ def _of(column: Column, groups: Sequence[Any]) -> Any:  # noqa: ANN401  # cells,
 def _size(ask: Ask, name: str) -> int:
     column = printed().columns[name]
     analysis = ask(question("missing", [name]))
-    return analysis.n if column.group == "all" else cast("int", _of(column, analysis.groups).n)
+    return cast("int", analysis.n if column.group == "all" else _of(column, analysis.groups).n)
 
 
 def _counted(ask: Ask, row: Row, name: str) -> dict[str, Number]:

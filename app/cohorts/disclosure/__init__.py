@@ -1,0 +1,1 @@
+"""What may leave about a cohort under a disclosure policy: `release` decides, `levels` says what has to be safe."""

@@ -1,0 +1,230 @@
+"""What may be shown of a cohort under a disclosure policy: of each variable, the one partition that all rests on.
+
+Depends on the cohort and the policy alone, so that every section, grouping, subset and format agrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Literal
+
+import numpy as np
+
+from app.cohorts.analysis.answers import By
+from app.cohorts.analysis.axes import AXES
+from app.cohorts.analysis.columns import Counts, Integers
+from app.cohorts.disclosure import levels
+from app.cohorts.disclosure.curve import Cut, curve_levels, days_cut
+from app.cohorts.disclosure.levels import FAMILY, Strata
+from app.statistics.disclosure import Axis, Flags, Partition, finest, levels_are_safe
+from app.statistics.disclosure_policy import Disclosure, Policy
+
+Shown = Literal["nothing", "part", "whole"]
+RANK: Final[tuple[Shown, ...]] = ("nothing", "part", "whole")
+# The order in which patients are divided: what stands first is shown first. The study's own axes lead.
+ORDER: Final[tuple[By, ...]] = (
+    "treatment",
+    "treatment_corticosteroids",
+    "cv_shock",
+    "sex",
+    "kd_like",
+    "corticosteroids",
+    "phenotype",
+)
+_MADE_OF_OTHERS: Final = frozenset({"treatment_corticosteroids", "phenotype"})
+"""Crossed with what they are made of, these leave groups empty, which a policy that withholds 0 does not allow."""
+_NOTHING: Final = None
+# On average a step of a curve holds so many times the numbers that would be too small.
+_TIMES_THRESHOLD: Final = 2
+
+
+class Release:
+    """What one policy releases of one cohort. Groups are given as flags over the cohort's strata."""
+
+    def __init__(self, counts: Counts, policy: Policy) -> None:
+        self.policy = policy
+        self._strata = Strata(counts)
+        order = [name for name in ORDER if policy.zero_shown or name not in _MADE_OF_OTHERS]
+        self._axes = [_axis(counts, name) for name in order]
+        self._made: dict[tuple[str, Shown], Partition | None] = {}
+        self._cuts: tuple[Cut, Partition | None] | None = None
+        whole = [(axis, 0) for axis in range(len(self._axes))]
+        self.heads = self._finest(self._safe(np.array([counts.n])), whole, None)
+        self._given = self._finest(self._given_safely, self._limit, None)
+
+    @property
+    def _limit(self) -> list[tuple[int, int]]:
+        """No variable is divided more finely than the patients are."""
+        return [] if self.heads is None else list(self.heads.steps)
+
+    def _safe(self, table: Integers) -> Callable[[Integers], bool]:
+        return partial(levels_are_safe, table, policy=self.policy)
+
+    def _finest(
+        self, allowed: Callable[[Integers], bool], limit: list[tuple[int, int]], start: Partition | None
+    ) -> Partition | None:
+        whole = start or Partition.whole(self._strata.n.size)
+        if not allowed(whole.blocks):
+            return _NOTHING
+        return finest(self._axes, whole, limit, self.policy, allowed)
+
+    def _given_safely(self, blocks: Integers) -> bool:
+        """Say whether those with anakinra and those without may be told apart in blocks.
+
+        A block of one treatment tells nothing: all of it were given anakinra, or none, by the name of the group.
+        """
+        strata = self._strata
+        treatments = np.unique([s.treatment for s in strata.counts.strata], return_inverse=True)[1]
+        mixed = [np.unique(treatments[blocks == block]).size > 1 for block in blocks]
+        table = np.array([np.where(strata.with_anakinra, strata.n, 0), np.where(strata.with_anakinra, 0, strata.n)])
+        inside = np.array(mixed, dtype=bool)
+        if not inside.any():
+            return True
+        return levels_are_safe(table[:, inside], blocks[inside], self.policy)
+
+    def sized(self, chosen: Flags) -> bool:
+        """Say whether it may be told how many patients chosen strata hold."""
+        if not chosen.any():
+            return self.policy.zero_shown
+        if self.heads is not None and self.heads.composes(chosen):
+            return True
+        given = self._strata.with_anakinra
+        return bool(given[chosen].all()) and self._given is not None and _composes(self._given, chosen, given)
+
+    def shown(self, name: str, chosen: Flags) -> Shown:
+        """Say how much of a variable may be shown of chosen strata."""
+        if not chosen.any():
+            return "whole" if self.policy.zero_shown else "nothing"
+        within = self._strata.applying(name) > 0
+        for much in reversed(RANK[1:]):
+            found = self._partition(name, much)
+            if found is not None and _composes(found, chosen, within):
+                return much
+        return "nothing"
+
+    def _partition(self, name: str, much: Shown) -> Partition | None:
+        key = FAMILY.get(name, name), much
+        if key not in self._made:
+            self._made[key] = self._whole(key[0]) if much == "whole" else self._part(key[0])
+        return self._made[key]
+
+    def _whole(self, name: str) -> Partition | None:
+        table, limit = levels.whole(self._strata, name), self._limit
+        if name.endswith(levels.GRADE):
+            event = self._partition(name.removesuffix(levels.GRADE), "whole")
+            limit = [] if event is None else list(event.steps)
+            if event is None:
+                return _NOTHING
+        return self._of(name, table, limit, None)
+
+    def _part(self, name: str) -> Partition | None:
+        table, whole = levels.part(self._strata, name), self._partition(name, "whole")
+        # What is shown whole is shown in part too: the partition is divided further, never another way.
+        return _NOTHING if table is None else self._of(name, table, self._limit, whole)
+
+    def _of(
+        self, name: str, table: Integers, limit: list[tuple[int, int]], start: Partition | None
+    ) -> Partition | None:
+        safe = self._safe(table)
+        if (self._strata.applying(name) == self._strata.n).all():
+            return self._finest(safe, limit, start)
+        if self._given is None:
+            return _NOTHING
+        steps = [step for step in limit if step in self._given.steps]
+        return self._finest(lambda blocks: safe(blocks) and self._given_safely(blocks), steps, start)
+
+    def fever(self, chosen: Flags) -> Shown:
+        """Say how much may be told of the outcomes of fever: `part` leaves out why patients are not on the curve."""
+        made = (much for much in reversed(RANK[1:]) if _is_whole(self._outcomes(much), chosen))
+        return next(made, "nothing")
+
+    def _outcomes(self, much: Shown) -> Partition | None:
+        key = levels.FEVER, much
+        if key not in self._made:
+            whole, part = levels.fever(self._strata)
+            self._made[levels.FEVER, "whole"] = start = self._finest(self._safe(whole), self._limit, None)
+            self._made[levels.FEVER, "part"] = self._finest(self._safe(part), self._limit, start)
+        return self._made[key]
+
+    def days(self, chosen: Flags) -> Cut:
+        """Return the ends of the curve's steps in days, none where no step may be shown of chosen strata."""
+        if self._cuts is None:
+            self._cuts = self._chosen_cut()
+        cut, found = self._cuts
+        return cut if chosen.any() and _is_whole(found, chosen) and self.fever(chosen) != "nothing" else ()
+
+    def _chosen_cut(self) -> tuple[Cut, Partition | None]:
+        """Return the steps of time, and the groups that they may be shown of.
+
+        How many steps there are follows from numbers that are shown anyway, and one choice is tried: that it was
+        refused tells no more than that one of its numbers is small.
+        """
+        outcomes, policy = self._outcomes("part"), self.policy
+        if outcomes is None:
+            return (), None
+        event, censored, _ = levels.fever(self._strata)[1]
+        shown = [n for row in (event, censored) for n in outcomes.sums(row).tolist() if n]
+        most = min(shown, default=0) // (_TIMES_THRESHOLD * (policy.threshold + 1))
+        cut = days_cut(*self._by_day(), policy, max(most, 1))
+        return (cut, self._bearing(cut)) if cut else ((), None)
+
+    def bears(self, cut: Cut, chosen: Flags) -> bool:
+        """Say whether the steps that another policy chose may be shown of chosen strata under this one."""
+        return self.fever(chosen) != "nothing" and _is_whole(self._bearing(cut), chosen)
+
+    def _bearing(self, cut: Cut) -> Partition | None:
+        outcomes = self._outcomes("part")
+        if outcomes is None:
+            return _NOTHING
+        return self._finest(self._safe(curve_levels(*self._by_day(), cut)), list(outcomes.steps), None)
+
+    def _by_day(self) -> tuple[Integers, Integers]:
+        event, censored = (self._strata.by_day(f"{levels.FEVER}.{outcome}") for outcome in ("event", "censored"))
+        return event, censored
+
+
+class Releases:
+    """What all the policies that an answer is under release together: never more than any one of them."""
+
+    def __init__(self, counts: Counts, disclosure: Disclosure) -> None:
+        self._each = [Release(counts, policy) for policy in disclosure.chain]
+        self.policy = disclosure.chain[-1]
+
+    def sized(self, chosen: Flags) -> bool:
+        """Say whether it may be told how many patients chosen strata hold."""
+        return all(release.sized(chosen) for release in self._each)
+
+    def shown(self, name: str, chosen: Flags) -> Shown:
+        """Say how much of a variable may be shown of chosen strata."""
+        return min((release.shown(name, chosen) for release in self._each), key=RANK.index)
+
+    def fever(self, chosen: Flags) -> Shown:
+        """Say how much may be told of the outcomes of fever."""
+        return min((release.fever(chosen) for release in self._each), key=RANK.index)
+
+    def days(self, chosen: Flags) -> Cut:
+        """Return the ends of the curve's steps in days: those of the first policy, where the others bear them."""
+        first, *others = self._each
+        cut = first.days(chosen)
+        return cut if cut and all(release.bears(cut, chosen) for release in others) else ()
+
+
+def releases_of(counts: Counts, disclosure: Disclosure) -> Releases | None:
+    """Return what is released; None where nothing is withheld."""
+    return Releases(counts, disclosure) if disclosure.chain else None
+
+
+def _is_whole(found: Partition | None, chosen: Flags) -> bool:
+    return found is not None and found.composes(chosen)
+
+
+def _axis(counts: Counts, name: By) -> Axis:
+    axis = AXES[name]
+    places = {group: place for place, group in enumerate(axis.labels)}
+    return Axis.of(np.array([places[axis.of(s)] for s in counts.strata], dtype=np.int64), counts.n)
+
+
+def _composes(found: Partition, chosen: Flags, within: Flags) -> bool:
+    """Say whether chosen strata are whole blocks among those to whom something applies."""
+    return Partition(found.blocks[within]).composes(chosen[within])
