@@ -7,6 +7,7 @@ The application is named to the server, and looked up here, by its import string
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ APPLICATION: Final = "app.main:app"
 FACTORY: Final = "app.main:create_app"
 _REFUSED: Final = 2
 _DIFFERENT: Final = 1
+_NOT_STARTED: Final = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,10 +101,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     """Check everything first, so that what is wrong is said once and without a traceback, then serve."""
-    import uvicorn  # noqa: PLC0415  # the other commands need no server
-
-    from app.api.logs import config  # noqa: PLC0415  # as above
-    from app.api.server import DeadlineProtocol  # noqa: PLC0415  # as above
+    from app.api.logs import config  # noqa: PLC0415  # the other commands need no server
+    from app.api.server import DeadlineProtocol, PatientConfig, leave, serve  # noqa: PLC0415  # as above
 
     settings = load_settings()
     if options.migrate and (refusal := _migrate_apart()):
@@ -111,7 +111,7 @@ def _serve(options: argparse.Namespace) -> int:
     workers = options.workers or settings.workers
     if workers > 1:
         _load(FACTORY)(settings)
-    uvicorn.run(
+    served = PatientConfig(
         APPLICATION,
         host=host,
         port=port,
@@ -121,9 +121,13 @@ def _serve(options: argparse.Namespace) -> int:
         access_log=False,
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds),
     )
-    return 0
+    served.drain_seconds, served.send_seconds = settings.drain_seconds, settings.send_timeout_seconds
+    served.most_connections = settings.max_connections
+    code = 0 if serve(served) else _NOT_STARTED
+    leave(code)
+    return code
 
 
 def _migrate_apart() -> int:

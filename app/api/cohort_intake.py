@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
 from typing import Annotated, Final, Literal
@@ -56,6 +57,7 @@ class Idempotent:
     ) -> Response:
         """Read a request's body, hand it to `call` on a thread, and answer."""
         with self._under_way.hold(scope_of(request), key_of(key)):
+            self._cohorts.refuse_if_full(context_of(request.scope))
             async with spooled(request, context_of(request.scope).limits.import_bytes) as body:
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
                 answered = await self._cohorts.take_in(request, body.size, lambda work: call(sent, once, work))
@@ -66,25 +68,25 @@ class Idempotent:
     ) -> Response:
         """Read a request's body, begin a job that adds it to a cohort, and answer with the job."""
         with self._under_way.hold(scope_of(request), key_of(key)):
+            self._cohorts.refuse_if_full(context_of(request.scope))
             body = await receive(request, context_of(request.scope).limits.import_bytes)
-            try:
+            with ExitStack() as held:
+                held.callback(body.body.close)
+                held.callback(self._cohorts.large_imports.take())
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
-                begun = partial(self._begin, describing(request), cohort_id, sent, once, match)
+                begun = partial(self._begin, describing(request), cohort_id, sent, once, match, held)
                 answered = await self._cohorts.change(begun)
-            except BaseException:
-                body.body.close()
-                raise
         return response_of(answered)
 
-    def _begin(self, describe: Describe, cohort_id: str, sent: Sent, once: Once | None, match: Match) -> Answered:
-        """Create a job and hand it its work, or repeat the answer that named an earlier one."""
+    def _begin(  # noqa: PLR0913, PLR0917  # as `accept`
+        self, describe: Describe, cohort_id: str, sent: Sent, once: Once | None, match: Match, held: ExitStack
+    ) -> Answered:
+        """Create a job and hand it its work and what is held for it, or repeat the answer that named an earlier one."""
         service = self._cohorts.service
         answered, job = service.begin_adding(cohort_id, sent, once, match, accepted)
-        if job is None:
-            sent.body.close()
-        else:
-            work = partial(service.add, cohort_id, sent, None, added, match)
-            self._cohorts.jobs.start(job, sent.size, lambda work_: work(work=work_), describe, sent.body.close)
+        if job is not None:
+            work = partial(service.add, cohort_id, sent, None, self._cohorts.counted(added), match)
+            self._cohorts.jobs.start(job, sent.size, lambda work_: work(work=work_), describe, held.pop_all().close)
         return answered
 
 
@@ -92,9 +94,11 @@ def begin_rederiving(
     cohorts: Cohorts, describe: Describe, cohort_id: str, request: RederiveRequest, match: Match
 ) -> Answered:
     """Create a job that derives a cohort anew, and hand it its work."""
-    job = cohorts.service.begin("rederive", cohort_id, match)
-    call = partial(cohorts.service.rederive, cohort_id, request, match)
-    cohorts.jobs.start(job, job.total or 0, lambda work: call(work=work), describe, lambda: None)
+    with ExitStack() as held:
+        held.callback(cohorts.large_imports.take())
+        job = cohorts.service.begin("rederive", cohort_id, match)
+        call = partial(cohorts.service.rederive, cohort_id, request, match)
+        cohorts.jobs.start(job, job.total or 0, lambda work: call(work=work), describe, held.pop_all().close)
     return Answered(accepted(job), is_replayed=False)
 
 

@@ -15,7 +15,6 @@ from app.api.cohort_examples import CSV_TYPE, create_body
 from app.api.cohort_export import ExportFormat, export_response
 from app.api.cohort_intake import PREFIX, Idempotent, Prefer, begin_rederiving, created, prefers_async, response_of
 from app.api.cohort_service import Cohorts, describing
-from app.api.connected import while_connected
 from app.api.context import context_of
 from app.api.etag import HEADER as ETAG
 from app.api.etag import IfMatch, IfNoneMatch, etag, is_current, optional_match, required_match
@@ -29,7 +28,6 @@ from app.api.responses import declared
 from app.api.routes import CalculatorRoute
 from app.cohorts.builtin import EXAMPLE, STUDY
 from app.cohorts.importing import LONGEST_DESCRIPTION, LONGEST_NAME
-from app.cohorts.intake.taking import Work
 from app.cohorts.rederivation import RederiveAnswer, RederiveRequest
 from app.cohorts.summary import Answer, CohortChanged, CohortDetail, CohortSummary, summary_of
 
@@ -83,7 +81,9 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         headers = context_of(request.scope).headers
         require_json_accepted(headers)
         media_type = require_media_type(headers, (JSON_TYPE,))
-        return await idempotent.take(request, key, media_type, lambda s, o, w: service.create(s, o, created, w))
+        return await idempotent.take(
+            request, key, media_type, lambda s, o, w: service.create(s, o, cohorts.counted(created), w)
+        )
 
     @router.get(
         "", summary="The cohorts", operation_id="list_cohorts", responses=declared({200: {"headers": LINK}}, 503)
@@ -163,7 +163,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
                 await cohorts.change(partial(begin_rederiving, cohorts, describing(request), cohort_id, body, match))
             )
         call = partial(service.rederive, cohort_id, body, match)
-        answer = await while_connected(request, cohorts.imports, lambda stopped: call(work=Work(stopped=stopped)))
+        answer = await cohorts.derive_anew(request, lambda work: call(work=work))
         return Response(answer.model_dump_json(), 200, {"ETag": etag(answer.version)}, JSON.decode())
 
     @router.get(
@@ -174,7 +174,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({200: _EXPORTED}, 503),
     )
     async def export_cohort(
-        request: Request,  # noqa: ARG001  # it says that the format is not JSON's to negotiate
+        request: Request,
         cohort_id: CohortId,
         kind: Annotated[ExportFormat, Query(alias="format", description="ndjson or csv")] = "ndjson",
     ) -> Response:
@@ -182,6 +182,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
 
         Text that a spreadsheet program would take for a formula stands in quotes in a CSV, and comes back unchanged.
         """
+        context_of(request.scope).hold(cohorts.exports.take())
         return await export_response(service, cohort_id, kind)
 
     return router

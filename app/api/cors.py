@@ -14,7 +14,7 @@ _REQUEST_HEADERS: Final = (
     b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
     b"traceparent, tracestate, X-Request-ID"
 )
-_ANSWER_HEADERS: Final = b"ETag, Link, Location, traceparent, X-Request-ID"
+_ANSWER_HEADERS: Final = b"ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, traceparent, X-Request-ID"
 _REMEMBER_SECONDS: Final = b"600"
 _VARY: Final = (b"vary", b"Origin")
 

@@ -6,6 +6,7 @@ index of lean operations; everything else goes through FastAPI.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -13,19 +14,22 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.bulkhead import stopping
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
-from app.api.draining import DrainingResponse
+from app.api.draining import DrainingResponse, is_still_sent
 from app.api.exceptions import problem_of
-from app.api.kinds import TOO_LARGE
 from app.api.observability import UNMATCHED, AccessLog, Metrics
 from app.api.problems import internal, reply_to
+from app.api.rate import RateLimit
 from app.api.reply import Reply
 from app.api.routes import LeanOperation
-from app.api.transport import Answer, BoundedReceive, without_body
+from app.api.transport import Answer, BoundedReceive, metered, without_body
 
 Index = Mapping[tuple[str, str], LeanOperation]
 TemplateOf = Callable[[Any], str | None]
+
+Trace = Callable[[str, str, int, float, RequestContext], None]
 
 CLIENT_GONE = 499
 
@@ -33,7 +37,7 @@ CLIENT_GONE = 499
 class Edge:
     """Pure ASGI middleware; nothing that is raised below it leaves it."""
 
-    def __init__(  # noqa: PLR0913  # one layer of six parts
+    def __init__(  # noqa: PLR0913  # one layer of its parts
         self,
         app: ASGIApp,
         *,
@@ -43,6 +47,8 @@ class Edge:
         cors: Cors,
         metrics: Metrics,
         log: AccessLog,
+        rate: RateLimit | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._app = app
         self._index = index
@@ -51,6 +57,8 @@ class Edge:
         self._cors = cors
         self._metrics = metrics
         self._log = log
+        self._rate = rate
+        self._trace = trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, count it and log it."""
@@ -65,14 +73,33 @@ class Edge:
         answer = Answer(send, self._headers(context))
         self._metrics.in_progress += 1
         try:
+            if self._rate is not None:
+                receive = self._admit(self._rate, scope, receive, answer)
             await self._serve(scope, receive, answer, context)
+        except asyncio.CancelledError:
+            # The server has waited long enough for this request, and ends.
+            if answer.started:
+                raise
+            await answer.reply(reply_to(stopping(), context.path, context.request_id))
         except Exception as exc:  # noqa: BLE001  # the last line of defence: every failure becomes an answer
             await self._fail(exc, scope, receive, answer)
         finally:
             self._metrics.in_progress -= 1
+            if context.held is not None:
+                context.let_go()
             seconds, route = perf_counter() - started, self._route(scope, context)
             self._metrics.count(route, method, answer.status, seconds)
             self._log.request(route, method, answer.status, seconds, context)
+            if self._trace is not None:
+                self._trace(route, method, answer.status, seconds, context)
+
+    def _admit(self, rate: RateLimit, scope: Scope, receive: Receive, answer: Answer) -> Receive:
+        """Count a request for its caller; a body of a size not told is charged when it has come."""
+        context: RequestContext = scope[CONTEXT]
+        answer.add(rate.admit(scope, context))
+        if b"transfer-encoding" not in context.headers:
+            return receive
+        return metered(receive, lambda size: rate.charge(scope, context, size))
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         """Answer by the short way where there is one, else by FastAPI."""
@@ -102,7 +129,7 @@ class Edge:
             return
         problem = problem or internal()
         reply = reply_to(problem, context.path, context.request_id)
-        if problem.kind is TOO_LARGE:
+        if is_still_sent(problem.kind, context):
             await DrainingResponse(reply)(scope, receive, answer.send)
         else:
             await answer.reply(reply)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from app.api.context import RequestContext
@@ -22,6 +22,9 @@ _SERVER_FAULT: Final = 500
 Key = tuple[str, str, int]
 
 
+Source = Callable[[], Iterable["Metric"]]
+
+
 class _Tally:
     """Requests of one route, method and status: how many fell into each bucket, and how long they took together."""
 
@@ -37,6 +40,8 @@ class Metrics:
 
     def __init__(self, build: Mapping[str, str]) -> None:
         self.in_progress = 0
+        # Whatever else is told of, asked at each scrape.
+        self.sources: tuple[Source, ...] = ()
         self._build = dict(build)
         self._tallies: dict[Key, _Tally] = {}
         self._registry: Any = None
@@ -75,13 +80,15 @@ class Metrics:
         seconds = HistogramMetricFamily("defervesce_request_seconds", "Time to answer", labels=labels)
         for (route, method, status), tally in sorted(self._tallies.items()):
             names = (route, method, str(status))
-            cumulated = _cumulated(tally.buckets)
-            requests.add_metric(names, cumulated[-1][1])
-            seconds.add_metric(names, buckets=cumulated, sum_value=tally.seconds)
+            found = cumulated(tally.buckets)
+            requests.add_metric(names, found[-1][1])
+            seconds.add_metric(names, buckets=found, sum_value=tally.seconds)
         yield requests
         yield seconds
         yield GaugeMetricFamily("defervesce_requests_in_progress", "Requests being answered", value=self.in_progress)
         yield InfoMetricFamily("defervesce_build", "What is running", value=self._build)
+        for source in self.sources:
+            yield from source()
 
     def _registered(self) -> Any:  # noqa: ANN401  # prometheus_client is not loaded at this point
         from prometheus_client import (  # noqa: PLC0415  # see `exposition`
@@ -132,9 +139,10 @@ def _text_line(route: str, method: str, status: int, milliseconds: float, contex
     return f"{now} info    {method} {route} {status} {milliseconds:.3f} ms {context.request_id}"
 
 
-def _cumulated(buckets: list[int]) -> list[tuple[str, float]]:
+def cumulated(counts: Sequence[int], bounds: Sequence[float] = BUCKETS) -> list[tuple[str, float]]:
+    """Return the counts of a histogram's buckets as Prometheus has them: each with all below it."""
     total, found = 0, []
-    for bound, number in zip((*map(str, BUCKETS), "+Inf"), buckets, strict=True):
+    for bound, number in zip((*map(str, bounds), "+Inf"), counts, strict=True):
         total += number
         found.append((bound, float(total)))
     return found

@@ -114,8 +114,7 @@ class LeanOperation:
         if self._adapter is not None and self._body is not None:
             require_json(context.headers)
             limit = context.limits.body_bytes if self._bulk else context.limits.record_bytes
-            length = context.headers.get(b"content-length")
-            raw = await receive_body(length, receive, limit, context.limits.receive_seconds)
+            raw = await receive_body(context, receive, limit)
             arguments[self._body] = await _parsed(raw, self._adapter, context.limits)
         answer = await self._endpoint(**arguments)
         return answer if isinstance(answer, Response) else Reply(self._status, JSON, self._write(answer))
@@ -159,9 +158,8 @@ class _CheckedRequest(Request):
     async def read(cls, request: Request, adapter: TypeAdapter[Any], limit: int) -> _CheckedRequest:
         context = context_of(request.scope)
         require_json(context.headers)
-        length = context.headers.get(b"content-length")
         checked = cls(request.scope, request.receive)
-        checked._raw = await receive_body(length, request.receive, limit, context.limits.receive_seconds)
+        checked._raw = await receive_body(context, request.receive, limit)
         checked._model = await _parsed(checked._raw, adapter, context.limits)
         return checked
 
