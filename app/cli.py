@@ -101,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     """Check everything first, so that what is wrong is said once and without a traceback, then serve."""
-    from app.api.logs import config  # noqa: PLC0415  # the other commands need no server
-    from app.api.server import DeadlineProtocol, PatientConfig, leave, serve  # noqa: PLC0415  # as above
+    from app.api import server  # noqa: PLC0415  # the other commands need no server
+    from app.api.logs import config  # noqa: PLC0415  # as above
 
     settings = load_settings()
     if options.migrate and (refusal := _migrate_apart()):
@@ -111,23 +111,21 @@ def _serve(options: argparse.Namespace) -> int:
     workers = options.workers or settings.workers
     if workers > 1:
         _load(FACTORY)(settings)
-    served = PatientConfig(
+    started = server.run(
         APPLICATION,
         host=host,
         port=port,
         workers=workers,
-        http=DeadlineProtocol,
         log_config=config(level=settings.log_level, as_json=settings.log_format == "json"),
         access_log=False,
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds),
+        drain_seconds=settings.drain_seconds,
+        send_seconds=settings.send_timeout_seconds,
+        most_connections=settings.max_connections,
     )
-    served.drain_seconds, served.send_seconds = settings.drain_seconds, settings.send_timeout_seconds
-    served.most_connections = settings.max_connections
-    code = 0 if serve(served) else _NOT_STARTED
-    leave(code)
-    return code
+    return 0 if started else _NOT_STARTED
 
 
 def _migrate_apart() -> int:

@@ -118,6 +118,9 @@ class DeadlineProtocol(HttpToolsProtocol):
             # No other protocol is spoken here: the request is answered as it stands, and the connection closed.
             self.cycle.keep_alive = False
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: that a client offers another protocol is no fault, and it may not fill the log."""
+
     def _check_head(self) -> None:
         """Refuse a head that proxies and servers are known to read differently."""
         version, hosts, has_body = self.parser.get_http_version(), 0, False
@@ -295,8 +298,16 @@ class PatientConfig(uvicorn.Config):
     most_connections = 1_000
 
 
-def serve(config: PatientConfig) -> bool:
-    """Serve until told to stop; returns whether the service had started."""
+def run(app: str, *, drain_seconds: float, send_seconds: float, most_connections: int, **options: Any) -> bool:
+    """Serve `module:app` until told to stop; returns whether it had started. `options` are uvicorn's."""
+    config = PatientConfig(app, http=DeadlineProtocol, **options)
+    config.drain_seconds, config.send_seconds, config.most_connections = drain_seconds, send_seconds, most_connections
+    started = _serve(config)
+    _leave(0 if started else 1)
+    return started
+
+
+def _serve(config: PatientConfig) -> bool:
     if config.workers > 1:
         # The supervisor makes its processes by this name, at the start and when one has died.
         multiprocess.Process = _PatientProcess  # type: ignore[misc]  # ours is one of theirs
@@ -308,7 +319,7 @@ def serve(config: PatientConfig) -> bool:
     return server.started
 
 
-def leave(code: int) -> None:
+def _leave(code: int) -> None:
     """End the process at once when threads are still at work: what they do was given up, and nobody waits for it."""
     others = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon and t.is_alive()]
     if others:

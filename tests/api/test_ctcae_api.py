@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from app.api import ctcae
-from app.api.bulkhead import Bulkhead, ctcae_batches, ctcae_columns
+from app.api import ctcae, ctcae_batches, ctcae_columns
+from app.api.bulkhead import Bulkhead
 from app.api.ctcae_examples import COLUMNS, NDJSON, RECORD, RECORD_EXAMPLES, RECORDS, ColumnsAnswer, RecordsAnswer
 from app.clinical.rulebook import load_rulebook
 from app.main import assemble
