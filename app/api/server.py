@@ -105,7 +105,9 @@ class DeadlineProtocol(HttpToolsProtocol):
         if self._fields > _MOST_FIELDS or self._head > self.head_bytes:
             most = f"{_MOST_FIELDS} header fields and {self.head_bytes // 1000} kB"
             self._reject(ProblemError(HEAD_TOO_LARGE, f"The request's head has more than {most}."))
-        super().on_header(name, value)
+        # A trailer comes behind the body, where no proxy has looked for a header: it is dropped.
+        if self._open:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Stop the clock: what follows is a body, whose pace the application watches."""
@@ -298,7 +300,14 @@ class PatientConfig(uvicorn.Config):
     most_connections = 1_000
 
 
-def run(app: str, *, drain_seconds: float, send_seconds: float, most_connections: int, **options: Any) -> bool:
+def run(
+    app: str,
+    *,
+    drain_seconds: float,
+    send_seconds: float,
+    most_connections: int,
+    **options: Any,  # noqa: ANN401  # whatever uvicorn takes
+) -> bool:
     """Serve `module:app` until told to stop; returns whether it had started. `options` are uvicorn's."""
     config = PatientConfig(app, http=DeadlineProtocol, **options)
     config.drain_seconds, config.send_seconds, config.most_connections = drain_seconds, send_seconds, most_connections
