@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from functools import cache
@@ -126,7 +127,7 @@ def build_router(rulebook: Rulebook, heavy: Bulkhead) -> APIRouter:
         `records` and NDJSON answer item by item, in order; `columns` (laboratory terms only) answer columns. In items
         the rule set is named by its reference, and `working` is left out.
         """
-        answer = await heavy.piece(batches)
+        answer = await asyncio.to_thread(batches)
         return await answer(request, version)
 
     return router

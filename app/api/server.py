@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 import threading
 from types import FrameType
 from typing import Any, ClassVar, Final
@@ -29,6 +31,8 @@ _MOST_FIELDS: Final = 200
 _LONGEST_URL: Final = 16_000
 # Answered whatever the load: a supervisor must not restart a service because it is busy.
 _ALWAYS: Final = frozenset({"/livez", "/readyz", "/metrics"})
+# SO_LINGER: on, for no time.
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 _GIVE_UP_BEFORE_SECONDS: Final = 2.0
 
 
@@ -189,7 +193,13 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._stop_reader()
         seconds = self._patience + self.transport.get_write_buffer_size() / _BYTES_PER_SECOND
         self._patience, self._paused_at = seconds, self.loop.time()
-        self._reader = self.loop.call_later(seconds, self.transport.abort)
+        self._reader = self.loop.call_later(seconds, self._cut)
+
+    def _cut(self) -> None:
+        """Reset the connection: what the system holds for it, which its client will not take, is freed, too."""
+        if (connection := self.transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
     def _stop_reader(self) -> None:
         if self._reader is not None:
