@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -76,6 +77,9 @@ _ANSWERED: Final = (
 )
 # The database is opened so long after the start: what is asked first is answered first.
 _WARM_UP_SECONDS: Final = 1.0
+# How long a thread at heavy work keeps the interpreter when the event loop asks for it: Python's own five milliseconds
+# are what a light call would wait for, again and again.
+_SWITCH_SECONDS: Final = 0.001
 
 
 def routers(rulebook: Rulebook, held: Cohorts) -> Iterable[APIRouter]:
@@ -243,6 +247,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Take over the access log at start, and stop cleanly: not ready any more, every line written."""
     service = cast("Service", app)
     silence_access_log()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     service.stopping.start()
     stopping = threading.Event()
     threading.Thread(target=_warm_up, args=(service.database, stopping), name="warm-up", daemon=True).start()

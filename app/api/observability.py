@@ -25,6 +25,11 @@ Key = tuple[str, str, int]
 Source = Callable[[], Iterable["Metric"]]
 
 
+def known_method(method: str) -> str:
+    """Return a method under which a request is told; a caller may send any word as one."""
+    return method if method in _METHODS else _OTHER_METHOD
+
+
 class _Tally:
     """Requests of one route, method and status: how many fell into each bucket, and how long they took together."""
 
@@ -48,7 +53,7 @@ class Metrics:
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        key = (route, method if method in _METHODS else _OTHER_METHOD, status)
+        key = (route, known_method(method), status)
         tally = self._tallies.get(key)
         if tally is None:
             tally = self._tallies[key] = _Tally()
@@ -116,7 +121,7 @@ class AccessLog:
         """Log one answered request; at level warning and above only the service's own faults."""
         if self._quiet and status < _SERVER_FAULT:
             return
-        method = method if method in _METHODS else _OTHER_METHOD
+        method = known_method(method)
         self._writer.write(self._line(route, method, status, seconds * 1000, context))
 
     def fault(self, exc: BaseException, route: str, context: RequestContext) -> None:

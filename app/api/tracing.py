@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app import __version__
 from app.api.context import RequestContext
+from app.api.observability import known_method
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -61,7 +62,7 @@ class Spans:
 
     def __call__(self, route: str, method: str, status: int, seconds: float, context: RequestContext) -> None:
         """Make the span of a request that has just been answered."""
-        api, ended = self._api, time.time_ns()
+        api, ended, method = self._api, time.time_ns(), known_method(method)
         self._ids.span = context.span_id
         span = self._tracer.start_span(
             f"{method} {route}",
