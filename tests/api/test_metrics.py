@@ -74,9 +74,9 @@ def test_everything_is_told_and_nothing_of_anybody(server):
     assert server.metric("defervesce_database_pool_wait_seconds_count") > 5
     assert server.metric("defervesce_rate_callers") == 1
     route = 'route="/v1/cohorts/{cohort_id}/patients/{patient_id}"'
-    assert server.metric(f'defervesce_requests_total{{{route},method="GET",status="200"}}') == 1
-    assert server.metric(f'defervesce_requests_total{{{route},method="GET",status="404"}}') == 1
-    assert server.metric(f'defervesce_request_seconds_count{{{route},method="GET",status="200"}}') == 1
+    assert server.metric(f'defervesce_requests_total{{method="GET",{route},status="200"}}') == 1
+    assert server.metric(f'defervesce_requests_total{{method="GET",{route},status="404"}}') == 1
+    assert server.metric(f'defervesce_request_seconds_count{{method="GET",{route},status="200"}}') == 1
 
 
 def test_callers_cannot_multiply_what_is_told(server):
