@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 from bench.server import free_port, resident_mb
 
-RATED = 60
+RATED = 30
 """Requests a second of this mixture that one process is rated for: see docs/decisions/0051-load.md."""
 MOST_WAITING = 400
 COHORTS = 200

@@ -35,6 +35,8 @@ _CHANGES: Final = 4
 _IMPORTS: Final = 2
 _EXPORTS: Final = 4
 _LARGE_IMPORTS: Final = 16
+_WAITING_CHANGES: Final = 64
+_TOO_MANY_CHANGES: Final = "As many changes are under way and waiting as this service takes at once."
 _TOO_MANY_EXPORTS: Final = "As many exports are being read as this service sends at once."
 _TOO_MANY_IMPORTS: Final = "As many large imports are under way and waiting as this service takes at once."
 # What is larger than this runs where it cannot keep small changes waiting for a thread.
@@ -57,6 +59,7 @@ class Cohorts:
         self.stopping = stopping or Stopping()
         # What is exported holds a snapshot, and so a connection: some must be left for all the others.
         self.exports = Places(max(1, min(_EXPORTS, database.pool_size // 2)), _TOO_MANY_EXPORTS)
+        self.changes = Places(_WAITING_CHANGES, _TOO_MANY_CHANGES)
         self.large_imports = Places(_LARGE_IMPORTS, _TOO_MANY_IMPORTS)
         self.rows_taken_in = 0
         self.service = CohortService(database, rulebook, read_record)
@@ -75,12 +78,14 @@ class Cohorts:
 
     async def change(self, call: Callable[[], T]) -> T:
         """Run a short change to its end."""
-        return await asyncio.get_running_loop().run_in_executor(self._changes, call)
+        with self.changes.place():
+            return await asyncio.get_running_loop().run_in_executor(self._changes, call)
 
     async def take_in(self, request: Request, size: int, call: Callable[[Work], T]) -> T:
         """Run an import of so many bytes; it is given up and taken back when the client goes away."""
         if size <= _LARGE:
-            return await self._interruptible(request, self._changes, call)
+            with self.changes.place():
+                return await self._interruptible(request, self._changes, call)
         with self.large_imports.place():
             return await self._interruptible(request, self.imports, call)
 

@@ -71,8 +71,12 @@ class Batches:
         raw = await read_body(request, context.limits.body_bytes)
         self._heavy.hold(context)
         read = self._json if sent == JSON_TYPE else self._lines
-        pieces = await self._heavy.within(partial(read, raw, request, version))
-        first = await self._heavy.within(partial(next, pieces, b""))
+
+        def begin() -> tuple[bytes, Iterator[bytes]]:
+            pieces = read(raw, request, version)
+            return next(pieces, b""), pieces
+
+        first, pieces = await self._heavy.within(begin)
         return StreamingResponse(self._stream(first, pieces), media_type=kind)
 
     async def _stream(self, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -43,6 +43,7 @@ def of_places(held: Cohorts, limits: Limits) -> Iterator[Metric]:
     for name, places in (
         ("heavy", heavy.places),
         ("exports", held.exports),
+        ("changes", held.changes),
         ("large_imports", held.large_imports),
         ("large_bodies", limits.large_bodies),
     ):

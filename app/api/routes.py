@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope
 
 from app.api.body import parse, receive_body
 from app.api.context import Limits, RequestContext, context_of
+from app.api.long_lists import parse_large
 from app.api.media import require_json, require_json_accepted
 from app.api.messages import step, unknown_field
 from app.api.problems import refused
@@ -174,7 +175,7 @@ async def _parsed(raw: bytes, adapter: TypeAdapter[Any], limits: Limits) -> Any:
     """Parse a body: a large one in a thread, so that small requests beside it are answered meanwhile."""
     if len(raw) <= limits.record_bytes:
         return parse(raw, adapter)
-    return await asyncio.to_thread(parse, raw, adapter)
+    return await asyncio.to_thread(parse_large, raw, adapter)
 
 
 def _body_adapter(dependant: Dependant) -> TypeAdapter[Any] | None:
