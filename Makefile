@@ -2,6 +2,7 @@
 PORT ?= 8000
 PYTHON ?= python3
 PYTEST_ARGS ?=
+LOAD_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 UV = $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
@@ -9,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check format openapi safety readme bench demo clean
+.PHONY: help install run test coverage check format openapi safety readme bench load demo clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,9 @@ readme: install  ## run the README's examples and write their output into it
 
 bench: install  ## measure; prints ratios and writes bench/results.md
 	$(BIN)/python -m bench
+
+load: install  ## hold mixed traffic at twice the rated load for ten minutes (LOAD_ARGS="--minutes 1 --rate 1")
+	$(BIN)/python -m bench.sustained $(LOAD_ARGS)
 
 clean:  ## remove what the targets made
 	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -7,6 +7,7 @@ The application is named to the server, and looked up here, by its import string
 from __future__ import annotations
 
 import argparse
+import math
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ APPLICATION: Final = "app.main:app"
 FACTORY: Final = "app.main:create_app"
 _REFUSED: Final = 2
 _DIFFERENT: Final = 1
+_NOT_STARTED: Final = 3
 
 
 _PUBLIC_ERRORS: Final = (
@@ -142,10 +144,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     """Check everything first, so that what is wrong is said once and without a traceback, then serve."""
-    import uvicorn  # noqa: PLC0415  # the other commands need no server
-
+    from app.api import server  # noqa: PLC0415  # the other commands need no server
     from app.api.logs import config  # noqa: PLC0415  # as above
-    from app.api.server import DeadlineProtocol  # noqa: PLC0415  # as above
 
     settings = load_settings()
     if options.migrate and (refusal := _migrate_apart()):
@@ -156,19 +156,21 @@ def _serve(options: argparse.Namespace) -> int:
     workers = options.workers or settings.workers
     if workers > 1:
         _load(FACTORY)(settings)
-    uvicorn.run(
+    started = server.run(
         APPLICATION,
         host=host,
         port=port,
         workers=workers,
-        http=DeadlineProtocol,
         log_config=config(level=settings.log_level, as_json=settings.log_format == "json"),
         access_log=False,
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds),
+        drain_seconds=settings.drain_seconds,
+        send_seconds=settings.send_timeout_seconds,
+        most_connections=settings.max_connections,
     )
-    return 0
+    return 0 if started else _NOT_STARTED
 
 
 def _may_listen(settings: Settings, host: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Final, cast
 
 from fastapi import APIRouter, FastAPI
@@ -26,6 +28,7 @@ from app.api import (
     ctcae,
     examples,
     figures,
+    gauges,
     health,
     jobs,
     patients,
@@ -40,16 +43,18 @@ from app.api import (
     treatment,
 )
 from app.api.about import DESCRIPTION, TAGS
+from app.api.bulkhead import Bulkhead
 from app.api.callers import is_public
 from app.api.cohort_service import Cohorts
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
 from app.api.disclosure import Policies
-from app.api.draining import DrainingResponse
+from app.api.draining import DrainingResponse, is_still_sent
 from app.api.exceptions import problem_of
 from app.api.gate import Gate
-from app.api.kinds import METHOD_NOT_ALLOWED, TOO_LARGE
+from app.api.kinds import METHOD_NOT_ALLOWED
 from app.api.logs import LineWriter, record, silence_access_log
+from app.api.loop_probe import LoopProbe
 from app.api.middleware import Edge
 from app.api.observability import AccessLog, Metrics
 from app.api.openapi import complete
@@ -57,8 +62,11 @@ from app.api.openapi_security import secured
 from app.api.pages import add_pages
 from app.api.paths import Paths
 from app.api.problems import ProblemError, internal, reply_to
+from app.api.rate import RateLimit
 from app.api.readiness import Readiness
 from app.api.routes import CalculatorRoute, lean_operation
+from app.api.stopping import STATE, Stopping
+from app.api.tracing import spans_of
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
 from app.cohorts.database import CohortDatabase, database_of
@@ -85,22 +93,24 @@ _ANSWERED: Final = (
 _LOOK_SECONDS: Final = 2.0
 # The database is opened so long after the start: what is asked first is answered first.
 _WARM_UP_SECONDS: Final = 1.0
+# How long a thread at heavy work keeps the interpreter when the event loop asks for it: Python's own five milliseconds
+# are what a light call would wait for, again and again.
+_SWITCH_SECONDS: Final = 0.001
 
 
-def routers(rulebook: Rulebook, database: CohortDatabase) -> Iterable[APIRouter]:
+def routers(rulebook: Rulebook, held: Cohorts) -> Iterable[APIRouter]:
     """Build every topic's router from the rulebook; a topic is one line here."""
-    held = Cohorts(rulebook, database)
     return (
-        phenotype.build_router(rulebook),
+        phenotype.build_router(rulebook, held.heavy),
         treatment.build_router(rulebook),
         protocols.build_router(rulebook),
         anakinra.build_router(rulebook),
-        ctcae.build_router(rulebook),
+        ctcae.build_router(rulebook, held.heavy),
         rules.build_router(rulebook),
         safety.build_router(rulebook),
-        statistics.build_router(),
-        survival.build_router(),
-        table_audit.build_router(),
+        statistics.build_router(held.heavy),
+        survival.build_router(held.heavy),
+        table_audit.build_router(held.heavy),
         examples.build_router(),
         cohorts.build_router(held),
         patients.build_router(held),
@@ -115,7 +125,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     with _no_collection():
         rulebook, database = load_rulebook(settings.rules_dir), database_of(settings)
-        return assemble(settings, rulebook, routers(rulebook, database), database)
+        heavy = Bulkhead(settings.heavy_workers, settings.heavy_queue, settings.request_timeout_seconds)
+        cohorts_ = Cohorts(rulebook, database, heavy)
+        service = assemble(settings, rulebook, routers(rulebook, cohorts_), database)
+    service.hold(cohorts_)
+    return service
 
 
 @contextmanager
@@ -138,7 +152,7 @@ def assemble(
     rule_sets = [health.RuleSetVersion(**loaded.ref.model_dump()) for loaded in rulebook.all()]
     version = health.version_of(__version__, settings.git_sha, rule_sets)
     own = (
-        health.build_router(version, app.metrics, lambda: app.ready, app.readiness),
+        health.build_router(version, app.metrics, lambda: not app.stopping.has_begun, app.readiness),
         token.build_router(app.authenticator.grant, settings.public_url),
     )
     for router in (*topics, *own):
@@ -170,7 +184,6 @@ class Service(FastAPI):
         url = settings.database_url.get_secret_value()
         self.presence = Presence(lambda: has_callers(url, _LOOK_SECONDS))
         self.demands_callers = settings.auth == "required" or bool(issuers)
-        self.ready = True
         self.limits = Limits(
             settings.body_bytes,
             settings.record_bytes,
@@ -182,10 +195,25 @@ class Service(FastAPI):
         self.state.disclosure = Policies(settings.disclosure, settings.disclosure_tenants)
         self.metrics = Metrics({"version": __version__, "git_sha": settings.git_sha or "unknown"})
         self.writer = LineWriter()
+        self.stopping = Stopping()
+        self.probe = LoopProbe()
+        self.metrics.sources += (partial(gauges.of_loop, self.probe),)
+        self.spans = spans_of(settings.otel_endpoint)
         self.methods: Mapping[Any, str] = {}
         self._completed: dict[str, Any] | None = None
         for kind in _ANSWERED:
             self.add_exception_handler(kind, _answer)
+
+    def hold(self, held: Cohorts) -> None:
+        """Stop with the service what works for cohorts, and tell of it in the metrics."""
+        self.stopping = held.stopping
+        self.stopping.when_given_up(held.heavy.stop)
+        self.metrics.sources += (
+            partial(gauges.of_places, held, self.limits),
+            partial(gauges.of_pool, self.database),
+            partial(gauges.of_jobs, held.jobs),
+            partial(gauges.of_rows, held),
+        )
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the edge around FastAPI's own layers; routes are all known by now."""
@@ -200,6 +228,10 @@ class Service(FastAPI):
             for method in lean.methods
         }
         as_json = self.settings.log_format == "json"
+        per_minute = self.settings.requests_per_minute
+        rate = RateLimit(per_minute) if per_minute else None
+        if rate is not None:
+            self.metrics.sources += (partial(gauges.of_rate, rate),)
         return Edge(
             super().build_middleware_stack(),
             index=index,
@@ -210,6 +242,8 @@ class Service(FastAPI):
             cors=Cors(self.settings.cors_origins),
             metrics=self.metrics,
             log=AccessLog(self.writer, level=self.settings.log_level, as_json=as_json),
+            rate=rate,
+            trace=self.spans,
         )
 
     async def callers_exist(self, patience: float) -> bool | None:
@@ -254,16 +288,22 @@ def _refuse_unguarded(found: Iterable[Any]) -> None:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Take over the access log at start, and stop cleanly: not ready any more, every line written."""
     service = cast("Service", app)
     silence_access_log()
-    service.ready = True
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    service.stopping.start()
     stopping = threading.Event()
     threading.Thread(target=_warm_up, args=(service, stopping), name="warm-up", daemon=True).start()
-    yield
-    service.ready = False
+    probing = asyncio.ensure_future(service.probe.run())
+    # The server tells when the end begins; without it, it begins when all is answered.
+    yield {STATE: service.stopping}
+    service.stopping.begin()
     stopping.set()
+    probing.cancel()
+    if service.spans is not None:
+        await asyncio.to_thread(service.spans.close)
     service.readiness.close()
     service.presence.close()
     service.authenticator.close()
@@ -286,7 +326,7 @@ async def _answer(request: Request, exc: Exception) -> Response:
     if problem.kind is METHOD_NOT_ALLOWED and (allowed := request.app.methods.get(request.scope.get("endpoint"))):
         problem.headers = {"Allow": allowed}
     reply = reply_to(problem, context.path, context.request_id)
-    return DrainingResponse(reply) if problem.kind is TOO_LARGE else reply.response()
+    return DrainingResponse(reply) if is_still_sent(problem.kind, context) else reply.response()
 
 
 def __getattr__(name: str) -> FastAPI:

@@ -27,6 +27,7 @@ PREFIX: Final = "DEFERVESCE_"
 _TESTS: Final = "DEFERVESCE_TEST_"
 _DATABASES: Final = re.compile(r"(sqlite(\+pysqlite)?|postgresql(\+psycopg)?)://")
 _MEGABYTE: Final = 1_000_000
+_RATE_LIMIT: Final = 6_000
 _BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
@@ -84,6 +85,43 @@ class Settings(BaseSettings):
         description="Largest import of patients in MB; it is read in pieces and never held whole",
     )
     max_batch_items: int = Field(default=1_000_000, ge=1, le=10_000_000, description="Most items in one batch")
+    heavy_workers: int = Field(
+        default=2, ge=1, le=64, description="Heavy calls (analyses, reports, statistics, batches) worked on at once"
+    )
+    heavy_queue: int = Field(
+        default=16, ge=0, le=1_000, description="Heavy calls that may wait; one more is answered with 503"
+    )
+    request_timeout_seconds: float = Field(
+        default=60, ge=0.1, le=3_600, description="How long a heavy call may wait and work before it is given up: 503"
+    )
+    rate_limit: int | None = Field(
+        default=None,
+        ge=0,
+        le=100_000_000,
+        description="Requests a minute that one caller may send, 0 for any number. By default any number on loopback, "
+        "6000 on another address",
+    )
+    max_connections: int = Field(
+        default=1_000, ge=1, le=100_000, description="Most connections of one process; one more is answered with 503"
+    )
+    send_timeout_seconds: float = Field(
+        default=30,
+        gt=0,
+        le=600,
+        description="How long a client may take to read an answer, plus a second for every 100 kB of it",
+    )
+    drain_seconds: float = Field(
+        default=1, ge=0, le=300, description="How long `defervesce serve` goes on answering once it is told to stop"
+    )
+    shutdown_seconds: float = Field(
+        default=20, ge=1, le=3_600, description="How long it then waits for what is under way before it cuts it short"
+    )
+    otel_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s@?#]+$",
+        description="Where spans are sent by OTLP over HTTP, such as http://collector:4318/v1/traces; needs the extra "
+        "`otel`",
+    )
     receive_timeout_seconds: float = Field(
         default=30, gt=0, le=600, description="How long a body may take, plus a second for every 100 kB received"
     )
@@ -180,6 +218,13 @@ class Settings(BaseSettings):
     def import_bytes(self) -> int:
         """Return the largest import of patients in bytes."""
         return int(self.max_import_mb * _MEGABYTE)
+
+    @property
+    def requests_per_minute(self) -> int:
+        """Return how many requests a minute one caller may send; 0 stands for any number."""
+        if self.rate_limit is not None:
+            return self.rate_limit
+        return 0 if _is_local(self.host) else _RATE_LIMIT
 
     @property
     def record_bytes(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from app.cohorts.analysis.service import Analyses
 
 CSV_TYPE: Final = "text/csv"
-# Two at a time, on threads of their own: an analysis is arithmetic, and the light calls must not wait for it.
-_AT_ONCE: Final = 2
 _TAG: Final[dict[str, Any]] = {
     "ETag": {
         "description": "Changes with the cohort's version, the question and the disclosure profile",
@@ -123,7 +119,6 @@ Asked = Annotated[Question, Depends(question_of)]
 def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
     """Make the operations over the stored cohorts."""
     router = APIRouter(prefix="/v1/cohorts/{cohort_id}/analysis", tags=["analysis"], route_class=CalculatorRoute)
-    threads = ThreadPoolExecutor(_AT_ONCE, "analysis")
 
     @cache
     def analyses() -> Analyses:
@@ -136,7 +131,7 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
         def work() -> tuple[str, bytes | None]:
             return analyses().within(cohorts.of(caller).open).answer(cohort_id, question, form, known_to(known))
 
-        etag, body = await asyncio.get_running_loop().run_in_executor(threads, work)
+        etag, body = await cohorts.heavy.run(work)
         headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept"}
         if body is None:
             return Response(status_code=304, headers=headers)

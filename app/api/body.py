@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from app.api.context import context_of
+from app.api.context import RequestContext, context_of
 from app.api.kinds import BAD_REQUEST, TIMEOUT, TOO_LARGE
 from app.api.media import require_json, require_media_type
 from app.api.messages import of_body
@@ -42,10 +42,7 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
 
     Never holds more than the limit and one further chunk.
     """
-    context = context_of(request.scope)
-    return await receive_body(
-        context.headers.get(b"content-length"), request.receive, limit_bytes, context.limits.receive_seconds
-    )
+    return await receive_body(context_of(request.scope), request.receive, limit_bytes)
 
 
 async def read_json(request: Request, model: type[T] | TypeAdapter[T], limit_bytes: int) -> T:
@@ -54,29 +51,41 @@ async def read_json(request: Request, model: type[T] | TypeAdapter[T], limit_byt
     return parse(await read_body(request, limit_bytes), model)
 
 
-async def receive_body(declared: bytes | None, receive: Receive, limit: int, patience: float) -> bytes:
-    """Read a body from ASGI; `declared` is its Content-Length, `patience` the seconds it may take to begin with."""
-    if declared is not None and declared_length(declared) > limit:
+async def receive_body(context: RequestContext, receive: Receive, limit: int) -> bytes:
+    """Read a request's body from ASGI. One that is large has one of few places in memory, or is refused: 503."""
+    declared = context.headers.get(b"content-length")
+    length = 0 if declared is None else declared_length(declared)
+    if length > limit:
         raise too_large(limit)
+    if length > context.limits.record_bytes:
+        context.hold(context.limits.large_bodies.take())
     try:
-        async with asyncio.timeout(patience) as clock:
+        async with asyncio.timeout(context.limits.receive_seconds) as clock:
             message = await receive()
             body = chunk(message)
             if len(body) <= limit and not message.get("more_body", False):
                 return body
-            return await _rest(bytearray(body), receive, limit, clock)
+            return await _rest(bytearray(body), receive, limit, clock, context if declared is None else None)
     except TimeoutError:
         raise too_slow() from None
 
 
-async def _rest(body: bytearray, receive: Receive, limit: int, clock: asyncio.Timeout) -> bytes:
-    """Read on chunk by chunk; every chunk that comes buys the time that it should take."""
+async def _rest(
+    body: bytearray, receive: Receive, limit: int, clock: asyncio.Timeout, undeclared: RequestContext | None
+) -> bytes:
+    """Read on chunk by chunk; every chunk that comes buys the time that it should take.
+
+    A body that did not say how long it is takes its place in memory once it has grown large.
+    """
     more = True
     while len(body) <= limit and more:
         message = await receive()
         fresh = chunk(message)
         body += fresh
         more = message.get("more_body", False)
+        if undeclared is not None and len(body) > undeclared.limits.record_bytes:
+            undeclared.hold(undeclared.limits.large_bodies.take())
+            undeclared = None
         if (deadline := clock.when()) is not None:
             clock.reschedule(deadline + len(fresh) / BYTES_PER_SECOND)
     if len(body) > limit:

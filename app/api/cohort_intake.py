@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
 from typing import Annotated, Final, Literal
@@ -65,6 +66,7 @@ class Idempotent:
         """Read a request's body, hand it to `call` on a thread, and answer."""
         hide = hiding(served(request))
         with self._under_way.hold(caller.tenant, scope_of(request), key_of(key)):
+            self._cohorts.refuse_if_full(context_of(request.scope))
             async with spooled(request, context_of(request.scope).limits.import_bytes) as body:
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
                 answered = await self._cohorts.take_in(
@@ -84,15 +86,15 @@ class Idempotent:
     ) -> Response:
         """Read a request's body, begin a job that adds it to a cohort, and answer with the job."""
         with self._under_way.hold(caller.tenant, scope_of(request), key_of(key)):
+            self._cohorts.refuse_if_full(context_of(request.scope))
             body = await receive(request, context_of(request.scope).limits.import_bytes)
-            try:
+            with ExitStack() as held:
+                held.callback(body.body.close)
+                held.callback(self._cohorts.large_imports.take())
                 sent, once = sent_of(body, media_type, on_error), once_of(request, key, body, media_type)
                 hide = hiding(served(request))
-                begun = partial(self._begin, describing(request), caller, cohort_id, sent, once, match, hide)
+                begun = partial(self._begin, describing(request), caller, cohort_id, sent, once, match, hide, held)
                 answered = await self._cohorts.change(begun)
-            except BaseException:
-                body.body.close()
-                raise
         return response_of(answered)
 
     def _begin(  # noqa: PLR0913, PLR0917  # as `accept`
@@ -104,16 +106,15 @@ class Idempotent:
         once: Once | None,
         match: Match,
         hide: Hide,
+        held: ExitStack,
     ) -> Answered:
-        """Create a job and hand it its work, or repeat the answer that named an earlier one."""
+        """Create a job and hand it its work and what is held for it, or repeat the answer that named an earlier one."""
         service = self._cohorts.of(caller)
         answered, job = service.begin_adding(cohort_id, sent, once, match, accepted)
-        if job is None:
-            sent.body.close()
-        else:
-            work = partial(service.add, cohort_id, sent, None, added, match)
+        if job is not None:
+            work = partial(service.add, cohort_id, sent, None, self._cohorts.counted(added), match)
             self._cohorts.jobs.start(
-                job, sent.size, lambda w: work(work=w._replace(hide=hide)), describe, sent.body.close
+                job, sent.size, lambda w: work(work=w._replace(hide=hide)), describe, held.pop_all().close
             )
         return answered
 
@@ -123,9 +124,11 @@ def begin_rederiving(  # noqa: PLR0913, PLR0917  # as above
 ) -> Answered:
     """Create a job that derives a cohort anew, and hand it its work."""
     service = cohorts.of(caller)
-    job = service.begin("rederive", cohort_id, match)
-    call = partial(service.rederive, cohort_id, request, match)
-    cohorts.jobs.start(job, job.total or 0, lambda work: call(work=work), describe, lambda: None)
+    with ExitStack() as held:
+        held.callback(cohorts.large_imports.take())
+        job = service.begin("rederive", cohort_id, match)
+        call = partial(service.rederive, cohort_id, request, match)
+        cohorts.jobs.start(job, job.total or 0, lambda work: call(work=work), describe, held.pop_all().close)
     return Answered(accepted(job), is_replayed=False)
 
 

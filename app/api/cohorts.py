@@ -16,7 +16,6 @@ from app.api.cohort_examples import CSV_TYPE, create_body
 from app.api.cohort_export import ExportFormat, export_response
 from app.api.cohort_intake import PREFIX, Idempotent, Prefer, begin_rederiving, created, prefers_async, response_of
 from app.api.cohort_service import Cohorts, describing
-from app.api.connected import while_connected
 from app.api.context import context_of
 from app.api.disclosure import Chosen, RowsAllowed, hiding
 from app.api.etag import HEADER as ETAG
@@ -31,7 +30,6 @@ from app.api.responses import declared
 from app.api.routes import CalculatorRoute
 from app.cohorts.builtin import EXAMPLE, STUDY
 from app.cohorts.importing import LONGEST_DESCRIPTION, LONGEST_NAME
-from app.cohorts.intake.taking import Work
 from app.cohorts.rederivation import RederiveAnswer, RederiveRequest
 from app.cohorts.summary import Answer, CohortChanged, CohortDetail, CohortSummary, summary_of
 
@@ -86,7 +84,9 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         require_json_accepted(headers)
         media_type = require_media_type(headers, (JSON_TYPE,))
         service = cohorts.of(caller)
-        return await idempotent.take(request, caller, key, media_type, lambda s, o, w: service.create(s, o, created, w))
+        return await idempotent.take(
+            request, caller, key, media_type, lambda s, o, w: service.create(s, o, cohorts.counted(created), w)
+        )
 
     @router.get(
         "", summary="The cohorts", operation_id="list_cohorts", responses=declared({200: {"headers": LINK}}, 503)
@@ -175,7 +175,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
             begun = partial(begin_rederiving, cohorts, describing(request), caller, cohort_id, body, match)
             return response_of(await cohorts.change(begun))
         call = partial(cohorts.of(caller).rederive, cohort_id, body, match)
-        answer = await while_connected(request, cohorts.imports, lambda stopped: call(work=Work(stopped=stopped)))
+        answer = await cohorts.derive_anew(request, lambda work: call(work=work))
         return Response(answer.model_dump_json(), 200, {"ETag": etag(answer.version)}, JSON.decode())
 
     @router.get(
@@ -187,7 +187,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         dependencies=[RowsAllowed],
     )
     async def export_cohort(
-        request: Request,  # noqa: ARG001  # it says that the format is not JSON's to negotiate
+        request: Request,
         cohort_id: CohortId,
         caller: MayRead,
         kind: Annotated[ExportFormat, Query(alias="format", description="ndjson or csv")] = "ndjson",
@@ -196,6 +196,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
 
         Text that a spreadsheet program would take for a formula stands in quotes in a CSV, and comes back unchanged.
         """
+        context_of(request.scope).hold(cohorts.exports.take())
         return await export_response(cohorts.of(caller), cohort_id, kind)
 
     return router

@@ -11,18 +11,25 @@ from typing import TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from app.api.bulkhead import stopping as stopped_short
+from app.api.stopping import Stopping
 from app.cohorts.intake.taking import StoppedError
 
 T = TypeVar("T")
 
 
-async def while_connected(request: Request, threads: ThreadPoolExecutor, call: Callable[[Callable[[], bool]], T]) -> T:
+async def while_connected(
+    request: Request, threads: ThreadPoolExecutor, call: Callable[[Callable[[], bool]], T], stopping: Stopping
+) -> T:
     """Run `call(stopped)` in a thread; when the client goes away, `stopped()` turns true and the call is waited for.
 
-    Raises ClientDisconnect when the call gave up for that reason. The request's body must have been read.
+    Raises ClientDisconnect when the call gave up for that reason, and the 503 when the service had to end. The
+    request's body must have been read.
     """
     stop = Event()
-    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(threads, call, stop.is_set)
+    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(
+        threads, call, lambda: stop.is_set() or stopping.gives_up
+    )
     work.add_done_callback(_look)
     gone: asyncio.Future[None] = asyncio.ensure_future(_gone(request))
     try:
@@ -31,6 +38,8 @@ async def while_connected(request: Request, threads: ThreadPoolExecutor, call: C
             stop.set()
         return await asyncio.shield(work)
     except StoppedError:
+        if stopping.gives_up and not gone.done():
+            raise stopped_short() from None
         raise ClientDisconnect from None
     finally:
         stop.set()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from app.api.places import Places
 from app.security.caller import NOBODY, Caller
 
 Scope = MutableMapping[str, Any]
 
 CONTEXT: Final = "defervesce.context"
+# Bodies above a single record's size that are held in memory at once.
+LARGE_BODIES: Final = 8
+TOO_MANY_BODIES: Final = "As many large bodies are being received and worked on as this service holds at once."
 _SAFE_ID: Final = re.compile(rb"[A-Za-z0-9._~:+/=@-]{1,128}\Z")
 _TRACE: Final = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?\Z")
 _NO_TRACE: Final = b"0" * 32
@@ -44,6 +48,7 @@ class Limits:
     batch_items: int = 1_000_000
     receive_seconds: float = 30.0
     import_bytes: int = 4_000_000_000
+    large_bodies: Places = field(default_factory=lambda: Places(LARGE_BODIES, TOO_MANY_BODIES))
 
 
 class RequestContext:
@@ -54,6 +59,7 @@ class RequestContext:
         "caller",
         "draining",
         "headers",
+        "held",
         "limits",
         "path",
         "request_id",
@@ -73,6 +79,8 @@ class RequestContext:
         self.path: str = scope["path"]
         self.route: str | None = None
         self.draining = False
+        # What gives back what is held for as long as the request lasts; nearly all hold nothing.
+        self.held: list[Callable[[], None]] | None = None
         sent = self.headers.get(b"x-request-id")
         self.request_id = sent.decode() if sent is not None and _SAFE_ID.match(sent) else fresh_id()
         self.trace_id: str | None = None
@@ -90,6 +98,16 @@ class RequestContext:
             return
         self.trace_id, self.trace_flags = trace.decode(), flags.decode()
         self.span_id = os.urandom(8).hex()
+
+    def hold(self, release: Callable[[], None]) -> None:
+        """Call `release` when the request has ended, however it ends."""
+        self.held = [*(self.held or ()), release]
+
+    def let_go(self) -> None:
+        """Give back what was held."""
+        held, self.held = self.held, None
+        for release in held or ():
+            release()
 
     @property
     def traceparent(self) -> bytes:

@@ -14,7 +14,9 @@ _REQUEST_HEADERS: Final = (
     b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
     b"traceparent, tracestate, X-API-Key, X-Request-ID"
 )
-_ANSWER_HEADERS: Final = b"ETag, Link, Location, traceparent, WWW-Authenticate, X-Request-ID"
+_ANSWER_HEADERS: Final = (
+    b"ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, traceparent, WWW-Authenticate, X-Request-ID"
+)
 _REMEMBER_SECONDS: Final = b"600"
 _VARY: Final = (b"vary", b"Origin")
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.bulkhead import Bulkhead
 from app.api.callers import MayCalculate
 from app.api.ctcae_examples import BATCH_BODY, RECORD_EXAMPLES, ColumnsAnswer, RecordsAnswer
 from app.api.media import NDJSON_TYPES
@@ -44,7 +45,7 @@ class TermList(BaseModel):
     next: str | None = Field(description="Cursor of the next page; null on the last")
 
 
-def build_router(rulebook: Rulebook) -> APIRouter:
+def build_router(rulebook: Rulebook, heavy: Bulkhead) -> APIRouter:
     """Make the CTCAE operations over a rulebook."""
     router = APIRouter(prefix="/v1/ctcae", tags=["ctcae"], route_class=CalculatorRoute)
     grader = Grader(rulebook)
@@ -56,7 +57,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         # Numpy comes with the first batch: a sixth of a second and 17 MB that no single answer needs.
         from app.api.ctcae_batches import Batches  # noqa: PLC0415  # as said
 
-        return Batches(grader, model)
+        return Batches(grader, model, heavy)
 
     @router.get("/terms", summary="The CTCAE terms", operation_id="ctcae_terms")
     async def ctcae_terms(  # noqa: PLR0913  # one parameter each

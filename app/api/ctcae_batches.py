@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
 from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.api.body import check_json_bulk, explain, parse, read_body
+from app.api.bulkhead import Bulkhead
 from app.api.context import context_of
 from app.api.ctcae_columns import answer_columns, too_many
 from app.api.ctcae_records import Batch, Records
@@ -25,11 +24,9 @@ from app.clinical.ctcae.grading import Grader
 from app.clinical.ctcae.models import GradeRecord
 from app.clinical.refusal import InputError, RefusedInputError
 
-T = TypeVar("T")
 _RECORDS_AT_ONCE: Final = 8_000
 _BYTES_AT_ONCE: Final = 1_000_000
 _EMPTY: Final = InputError("", "batch_empty", "The batch is empty; send at least one record.")
-_THREADS: Final = 2
 _NOT_SENT: Final = msgspec.Raw(b"")
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -61,10 +58,10 @@ _split_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 class Batches:
     """Answers batches off the event loop, piece by piece, so that small requests beside them stay fast."""
 
-    def __init__(self, grader: Grader, model: type[GradeRecord]) -> None:
+    def __init__(self, grader: Grader, model: type[GradeRecord], heavy: Bulkhead) -> None:
         self._grader = grader
         self._records = Records(grader, model)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="ctcae")
+        self._heavy = heavy
 
     async def __call__(self, request: Request, version: str | None) -> Response:
         """Read a batch and answer it."""
@@ -72,19 +69,21 @@ class Batches:
         sent = require_media_type(context.headers, (JSON_TYPE, *NDJSON_TYPES))
         kind = negotiated(context.headers, (JSON_TYPE,) if sent == JSON_TYPE else NDJSON_TYPES)
         raw = await read_body(request, context.limits.body_bytes)
+        self._heavy.hold(context)
         read = self._json if sent == JSON_TYPE else self._lines
-        pieces = await self._off_loop(read, raw, request, version)
-        first = await self._off_loop(next, pieces, b"")
+
+        def begin() -> tuple[bytes, Iterator[bytes]]:
+            pieces = read(raw, request, version)
+            return next(pieces, b""), pieces
+
+        first, pieces = await self._heavy.within(begin)
         return StreamingResponse(self._stream(first, pieces), media_type=kind)
 
     async def _stream(self, first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         piece = first
         while piece:
             yield piece
-            piece = await self._off_loop(next, pieces, b"")
-
-    async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401  # handed on
-        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *arguments))
+            piece = await self._heavy.piece(partial(next, pieces, b""))
 
     def _json(self, raw: bytes, request: Request, version: str | None) -> Iterator[bytes]:
         if version is not None:

@@ -14,11 +14,25 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.api.body import chunk
-from app.api.context import context_of
+from app.api.context import RequestContext, context_of
+from app.api.kinds import OVERLOADED, RATE_LIMITED, TOO_LARGE, Kind
 from app.api.reply import Reply
 
 _SECONDS: Final = 10.0
 _BYTES: Final = 256_000_000
+# What the server reads before anybody asks for it.
+_UNREAD: Final = 64_000
+_EARLY: Final = (RATE_LIMITED, OVERLOADED)
+
+
+def is_still_sent(kind: Kind, context: RequestContext) -> bool:
+    """Say whether an answer may meet a client that is still sending its body, more of it than waits unread."""
+    if kind is TOO_LARGE:
+        return True
+    if kind not in _EARLY:
+        return False
+    length = context.headers.get(b"content-length", b"0")
+    return b"transfer-encoding" in context.headers or not length.isdigit() or int(length) > _UNREAD
 
 
 class DrainingResponse(Response):

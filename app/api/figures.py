@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
@@ -71,8 +69,6 @@ _HTML: Final = _answers(HTML_TYPE, {"type": "string", "description": "An HTML do
 def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
     """Make the operations over the stored cohorts."""
     router = APIRouter(prefix="/v1/cohorts/{cohort_id}", tags=["analysis"], route_class=CalculatorRoute)
-    # One at a time, on a thread of its own: drawing is bound to a core, and matplotlib is not made for threads.
-    thread = ThreadPoolExecutor(1, "figures")
 
     @cache
     def publisher() -> Publisher:
@@ -83,8 +79,8 @@ def build_router(rulebook: Rulebook, cohorts: Cohorts) -> APIRouter:
 
     async def publish(request: Request, caller: Caller, media_type: str, known: str | None, work: Work) -> Response:
         negotiated(context_of(request.scope).headers, (media_type,))
-        call = lambda: work(publisher().within(cohorts.of(caller).open), known_to(known))  # noqa: E731  # one call, on the other thread
-        found = await asyncio.get_running_loop().run_in_executor(thread, call)
+        # Drawing itself goes one at a time: matplotlib is not made for threads.
+        found = await cohorts.heavy.run(lambda: work(publisher().within(cohorts.of(caller).open), known_to(known)))
         headers = {
             "ETag": found.etag,
             "Cache-Control": "private, no-cache",

@@ -6,8 +6,8 @@ at a time in a thread, so that neither memory nor the event loop holds the whole
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.api.body import check_json, parse, read_body, require_media_type
+from app.api.bulkhead import Bulkhead
 from app.api.context import RequestContext, context_of
 from app.api.exceptions import problem_of_item
 from app.api.media import JSON_TYPE, NDJSON_TYPES, negotiated
@@ -70,10 +71,11 @@ _decode: Final = msgspec.json.Decoder(_Envelope).decode
 class ItemBatch(Generic[I, R]):
     """Answers a batch of items by the function that answers one and the one that writes an answer."""
 
-    def __init__(self, item: type[I], answer: Callable[[I], R], write: Callable[[R], bytes]) -> None:
+    def __init__(self, item: type[I], answer: Callable[[I], R], write: Callable[[R], bytes], heavy: Bulkhead) -> None:
         self._item = TypeAdapter(item)
         self._answer = answer
         self._write = write
+        self._heavy = heavy
 
     async def __call__(self, request: Request) -> Response:
         """Read a batch and answer it as JSON or NDJSON, by `Accept`, else as it came.
@@ -85,7 +87,8 @@ class ItemBatch(Generic[I, R]):
         offered = (JSON_TYPE, NDJSON_TYPES[0]) if sent == JSON_TYPE else (NDJSON_TYPES[0], JSON_TYPE)
         media_type = negotiated(context.headers, offered)
         raw = await read_body(request, context.limits.body_bytes)
-        items = await asyncio.to_thread(items_of_json if sent == JSON_TYPE else items_of_lines, raw)
+        self._heavy.hold(context)
+        items = await self._heavy.within(partial(items_of_json if sent == JSON_TYPE else items_of_lines, raw))
         _check_count(len(items), context.limits.batch_items, "/items" if sent == JSON_TYPE else "")
         lines = self._lines(items, context)
         stream = _as_json(lines) if media_type == JSON_TYPE else lines
@@ -95,7 +98,7 @@ class ItemBatch(Generic[I, R]):
         """Yield the answers a few at a time, each on its line."""
         numbered = enumerate(items)
         while some := list(islice(numbered, ITEMS_AT_A_TIME)):
-            yield await asyncio.to_thread(self._some, some, context)
+            yield await self._heavy.piece(partial(self._some, some, context))
 
     def _some(self, numbered: Sequence[tuple[int, bytes | msgspec.Raw]], context: RequestContext) -> bytes:
         return b"".join([self._one(index, bytes(raw), context) for index, raw in numbered])

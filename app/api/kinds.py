@@ -202,6 +202,43 @@ DATABASE_UNAVAILABLE: Final = Kind(
     "Send the same request again after the time in Retry-After; calculators need no database and answer meanwhile.",
 )
 
+RATE_LIMITED: Final = Kind(
+    "rate-limited",
+    429,
+    "Too many requests",
+    "This caller has used up what it may ask for in this time; the RateLimit headers tell what is left.",
+    "Send the same request again after the time in Retry-After. A large body counts as many requests.",
+)
+OVERLOADED: Final = Kind(
+    "overloaded",
+    503,
+    "The service is busy",
+    "As much heavy work is under way and waiting, or as many connections are open, as the service takes at once. "
+    "Nothing was begun.",
+    "Send the same request again after the time in Retry-After; light calls are answered meanwhile.",
+)
+TOOK_TOO_LONG: Final = Kind(
+    "took-too-long",
+    503,
+    "The work took too long",
+    "The work was not done within the time that a request may take, and was given up. Nothing was changed.",
+    "Ask for less at once (one section, a smaller table), or try again when the service is less busy.",
+)
+URI_TOO_LONG: Final = Kind(
+    "uri-too-long",
+    414,
+    "The address is too long",
+    "The path and the query are longer than this service reads.",
+    "Send what is long in the body.",
+)
+HEAD_TOO_LARGE: Final = Kind(
+    "head-too-large",
+    431,
+    "The request's head is too large",
+    "There are more header fields, or longer ones, than this service reads.",
+    "Send fewer and shorter header fields.",
+)
+
 KINDS: Final[Mapping[str, Kind]] = {
     kind.slug: kind
     for kind in (
@@ -230,6 +267,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         NOT_READY,
         DATABASE_UNAVAILABLE,
         CALLERS_UNAVAILABLE,
+        RATE_LIMITED,
+        OVERLOADED,
+        TOOK_TOO_LONG,
+        URI_TOO_LONG,
+        HEAD_TOO_LARGE,
     )
 }
 BY_STATUS: Final[Mapping[int, Kind]] = {kind.status: kind for kind in reversed(list(KINDS.values()))}

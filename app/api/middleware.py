@@ -6,6 +6,7 @@ index of lean operations; everything else goes through FastAPI.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
@@ -13,21 +14,24 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.bulkhead import stopping
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
-from app.api.draining import DrainingResponse
+from app.api.draining import DrainingResponse, is_still_sent
 from app.api.exceptions import problem_of
-from app.api.gate import SHORT_PATIENCE, Gate, refuse_credentials_in_url
-from app.api.kinds import TOO_LARGE
+from app.api.gate import LONG_PATIENCE, SHORT_PATIENCE, Gate, refuse_credentials_in_url
 from app.api.observability import UNMATCHED, AccessLog, Metrics
 from app.api.paths import Paths
-from app.api.problems import internal, reply_to
+from app.api.problems import ProblemError, internal, reply_to
+from app.api.rate import RateLimit
 from app.api.reply import Reply
 from app.api.routes import LeanOperation
-from app.api.transport import Answer, BoundedReceive, without_body
+from app.api.transport import Answer, BoundedReceive, metered, without_body
 
 Index = Mapping[tuple[str, str], LeanOperation]
 TemplateOf = Callable[[Any], str | None]
+
+Trace = Callable[[str, str, int, float, RequestContext], None]
 
 CLIENT_GONE = 499
 
@@ -35,7 +39,7 @@ CLIENT_GONE = 499
 class Edge:
     """Pure ASGI middleware; nothing that is raised below it leaves it."""
 
-    def __init__(  # noqa: PLR0913  # one layer of six parts
+    def __init__(  # noqa: PLR0913  # one layer of its parts
         self,
         app: ASGIApp,
         *,
@@ -47,6 +51,8 @@ class Edge:
         cors: Cors,
         metrics: Metrics,
         log: AccessLog,
+        rate: RateLimit | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._app = app
         self._index = index
@@ -57,6 +63,8 @@ class Edge:
         self._cors = cors
         self._metrics = metrics
         self._log = log
+        self._rate = rate
+        self._trace = trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, count it and log it."""
@@ -72,13 +80,22 @@ class Edge:
         self._metrics.in_progress += 1
         try:
             await self._serve(scope, receive, answer, context)
+        except asyncio.CancelledError:
+            # The server has waited long enough for this request, and ends.
+            if answer.started:
+                raise
+            await answer.reply(reply_to(stopping(), context.path, context.request_id))
         except Exception as exc:  # noqa: BLE001  # the last line of defence: every failure becomes an answer
             await self._fail(exc, scope, receive, answer)
         finally:
             self._metrics.in_progress -= 1
+            if context.held is not None:
+                context.let_go()
             seconds, route = perf_counter() - started, self._route(scope, context)
             self._metrics.count(route, method, answer.status, seconds)
             self._log.request(route, method, answer.status, seconds, context)
+            if self._trace is not None:
+                self._trace(route, method, answer.status, seconds, context)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         """Answer by the short way where there is one, else by FastAPI."""
@@ -88,7 +105,9 @@ class Edge:
         if operation is not None:
             context.route = context.path
             if operation.scope is not None:
-                context.caller = await self._gate.admit(scope, context, SHORT_PATIENCE)
+                receive = await self._admit(scope, receive, answer, SHORT_PATIENCE)
+            else:
+                receive = self._count(scope, receive, answer)
             reply = await operation(scope, receive, context)
             if type(reply) is Reply:
                 await answer.reply(reply)
@@ -97,17 +116,40 @@ class Edge:
         elif (preflight := self._cors.preflight(scope["method"], context.headers)) is not None:
             await answer.reply(preflight)
         else:
-            if not self._paths.is_public(context.path):
-                await self._admit(scope, context)
+            if self._paths.is_public(context.path):
+                receive = self._count(scope, receive, answer)
+            else:
+                receive = await self._let_in(scope, receive, answer, context)
             await self._app(scope, BoundedReceive(receive, context), answer.send)
 
-    async def _admit(self, scope: Scope, context: RequestContext) -> None:
-        """Find out who calls. One who is not let in has not been routed: the log is told where they wanted to go."""
+    async def _let_in(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> Receive:
+        """Admit a caller. One who is not let in has not been routed: the log is told where they wanted to go."""
         try:
-            context.caller = await self._gate.admit(scope, context)
+            return await self._admit(scope, receive, answer, LONG_PATIENCE)
         except Exception:
             context.route = self._paths.template(context.path)
             raise
+
+    async def _admit(self, scope: Scope, receive: Receive, answer: Answer, patience: float) -> Receive:
+        """Find out who calls, and count the request for them; who is turned away is counted for their address."""
+        context: RequestContext = scope[CONTEXT]
+        try:
+            context.caller = await self._gate.admit(scope, context, patience)
+        except ProblemError:
+            self._count(scope, receive, answer)
+            raise
+        return self._count(scope, receive, answer)
+
+    def _count(self, scope: Scope, receive: Receive, answer: Answer) -> Receive:
+        """Count a request for its caller; a body of a size not told is charged when it has come."""
+        rate = self._rate
+        if rate is None:
+            return receive
+        context: RequestContext = scope[CONTEXT]
+        answer.add(rate.admit(scope, context))
+        if b"transfer-encoding" not in context.headers:
+            return receive
+        return metered(receive, lambda size: rate.charge(scope, context, size))
 
     async def _fail(self, exc: Exception, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Turn what was raised into a problem; log it when it is a fault of ours."""
@@ -122,7 +164,7 @@ class Edge:
             return
         problem = problem or internal()
         reply = reply_to(problem, context.path, context.request_id)
-        if problem.kind is TOO_LARGE:
+        if is_still_sent(problem.kind, context):
             await DrainingResponse(reply)(scope, receive, answer.send)
         else:
             await answer.reply(reply)

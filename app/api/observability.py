@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from app.api.context import RequestContext
@@ -22,6 +22,14 @@ _SERVER_FAULT: Final = 500
 Key = tuple[str, str, int]
 
 
+Source = Callable[[], Iterable["Metric"]]
+
+
+def known_method(method: str) -> str:
+    """Return a method under which a request is told; a caller may send any word as one."""
+    return method if method in _METHODS else _OTHER_METHOD
+
+
 class _Tally:
     """Requests of one route, method and status: how many fell into each bucket, and how long they took together."""
 
@@ -37,13 +45,15 @@ class Metrics:
 
     def __init__(self, build: Mapping[str, str]) -> None:
         self.in_progress = 0
+        # Whatever else is told of, asked at each scrape.
+        self.sources: tuple[Source, ...] = ()
         self._build = dict(build)
         self._tallies: dict[Key, _Tally] = {}
         self._registry: Any = None
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        key = (route, method if method in _METHODS else _OTHER_METHOD, status)
+        key = (route, known_method(method), status)
         tally = self._tallies.get(key)
         if tally is None:
             tally = self._tallies[key] = _Tally()
@@ -75,13 +85,15 @@ class Metrics:
         seconds = HistogramMetricFamily("defervesce_request_seconds", "Time to answer", labels=labels)
         for (route, method, status), tally in sorted(self._tallies.items()):
             names = (route, method, str(status))
-            cumulated = _cumulated(tally.buckets)
-            requests.add_metric(names, cumulated[-1][1])
-            seconds.add_metric(names, buckets=cumulated, sum_value=tally.seconds)
+            found = cumulated(tally.buckets)
+            requests.add_metric(names, found[-1][1])
+            seconds.add_metric(names, buckets=found, sum_value=tally.seconds)
         yield requests
         yield seconds
         yield GaugeMetricFamily("defervesce_requests_in_progress", "Requests being answered", value=self.in_progress)
         yield InfoMetricFamily("defervesce_build", "What is running", value=self._build)
+        for source in self.sources:
+            yield from source()
 
     def _registered(self) -> Any:  # noqa: ANN401  # prometheus_client is not loaded at this point
         from prometheus_client import (  # noqa: PLC0415  # see `exposition`
@@ -109,7 +121,7 @@ class AccessLog:
         """Log one answered request; at level warning and above only the service's own faults."""
         if self._quiet and status < _SERVER_FAULT:
             return
-        method = method if method in _METHODS else _OTHER_METHOD
+        method = known_method(method)
         self._writer.write(self._line(route, method, status, seconds * 1000, context))
 
     def fault(self, exc: BaseException, route: str, context: RequestContext) -> None:
@@ -132,9 +144,10 @@ def _text_line(route: str, method: str, status: int, milliseconds: float, contex
     return f"{now} info    {method} {route} {status} {milliseconds:.3f} ms {context.request_id}"
 
 
-def _cumulated(buckets: list[int]) -> list[tuple[str, float]]:
+def cumulated(counts: Sequence[int], bounds: Sequence[float] = BUCKETS) -> list[tuple[str, float]]:
+    """Return the counts of a histogram's buckets as Prometheus has them: each with all below it."""
     total, found = 0, []
-    for bound, number in zip((*map(str, BUCKETS), "+Inf"), buckets, strict=True):
+    for bound, number in zip((*map(str, bounds), "+Inf"), counts, strict=True):
         total += number
         found.append((bound, float(total)))
     return found

@@ -16,11 +16,20 @@ REF: Final = "#/components/schemas/{model}"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 _DEFAULTS: Final = ("HTTPValidationError", "ValidationError")
 _ALWAYS: Final = (kinds.NOT_ACCEPTABLE, kinds.VALIDATION, kinds.INTERNAL)
+# Not of the paths that balancers and monitors ask.
+_UNDER_LOAD: Final = (kinds.RATE_LIMITED, kinds.OVERLOADED)
+_ALWAYS_ANSWERED: Final = frozenset({"/livez", "/readyz", "/metrics", "/version"})
+_RETRIED: Final = frozenset({429, 503})
 _WITH_BODY: Final = (kinds.MALFORMED, kinds.TIMEOUT, kinds.TOO_LARGE, kinds.UNSUPPORTED_MEDIA)
 _WITH_PATH: Final = (kinds.NOT_FOUND,)
 _REQUEST_ID: Final = {
     "description": "The request's id: the caller's own, or one made here. Every log line of the request carries it.",
     "schema": {"type": "string", "maxLength": 128},
+}
+
+RETRY_AFTER: Final = {
+    "description": "Seconds to wait before the same request is sent again",
+    "schema": {"type": "integer"},
 }
 
 Document = dict[str, Any]
@@ -43,9 +52,9 @@ def complete(document: Document, tags: Mapping[str, str], named: Iterable[type[B
     components["headers"] = {"X-Request-ID": _REQUEST_ID}
     components["responses"] = {name_of(kind): _response(kind) for kind in kinds.KINDS.values()}
     used = set()
-    for _, _, operation in operations(document):
+    for path, _, operation in operations(document):
         used |= set(operation.get("tags", ()))
-        _add_problems(operation)
+        _add_problems(path, operation)
     document["tags"] = [{"name": name, "description": text} for name, text in tags.items() if name in used]
     return document
 
@@ -63,12 +72,12 @@ def name_of(kind: Kind) -> str:
     return "".join(word.capitalize() for word in kind.slug.split("-")) + "Problem"
 
 
-def _add_problems(operation: dict[str, Any]) -> None:
+def _add_problems(path: str, operation: dict[str, Any]) -> None:
     """Declare what the operation can answer with when it cannot answer; what a route declared itself stays."""
     responses = operation["responses"]
     if _is_default(responses.get("422")):
         del responses["422"]
-    expected = list(_ALWAYS)
+    expected = [*_ALWAYS, *(() if path in _ALWAYS_ANSWERED else _UNDER_LOAD)]
     if "requestBody" in operation:
         expected += _WITH_BODY
     if any(parameter["in"] == "path" for parameter in operation.get("parameters", ())):
@@ -79,6 +88,11 @@ def _add_problems(operation: dict[str, Any]) -> None:
         if "$ref" not in response:
             response.setdefault("headers", {})["X-Request-ID"] = {"$ref": "#/components/headers/X-Request-ID"}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _headers(kind: Kind) -> dict[str, Any]:
+    headers = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+    return headers | ({"Retry-After": RETRY_AFTER} if kind.status in _RETRIED else {})
 
 
 def _is_default(response: object) -> bool:
@@ -100,7 +114,7 @@ def _response(kind: Kind) -> dict[str, Any]:
         example = extra["examples"][0]  # type: ignore[index,assignment]  # written there as a dict
     return {
         "description": f"{kind.meaning} {kind.remedy}",
-        "headers": {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}},
+        "headers": _headers(kind),
         "content": {
             PROBLEM_JSON.decode(): {
                 "schema": {"$ref": REF.format(model="Problem")},

@@ -124,7 +124,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
             caller,
             key,
             media_type,
-            lambda sent, once, work: service.add(cohort_id, sent, once, added, match, work),
+            lambda sent, once, work: service.add(cohort_id, sent, once, cohorts.counted(added), match, work),
             on_error,
         )
 

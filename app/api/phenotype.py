@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.bulkhead import Bulkhead
 from app.api.callers import MayCalculate
 from app.api.fast_json import encode
 from app.api.item_batch import BatchAnswer, ItemBatch, lines_answer, request_body
@@ -19,11 +20,11 @@ from app.clinical.rulebook import Rulebook
 _EXAMPLE: Final = cast("dict[str, Any]", Presentation.model_config["json_schema_extra"])["examples"][0]
 
 
-def build_router(rulebook: Rulebook) -> APIRouter:
+def build_router(rulebook: Rulebook, heavy: Bulkhead) -> APIRouter:
     """Make the phenotype operations over a rulebook."""
     router = APIRouter(prefix="/v1/phenotype", tags=["phenotype"], route_class=CalculatorRoute)
     classifier = PhenotypeClassifier(rulebook)
-    batch = ItemBatch(Presentation, classifier.classify, encode)
+    batch = ItemBatch(Presentation, classifier.classify, encode, heavy)
 
     @router.post("", summary="Phenotype of one child", operation_id="phenotype")
     @written_by(encode)

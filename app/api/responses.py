@@ -11,12 +11,13 @@ from app.api.kinds import (
     CONFLICT,
     DATABASE_UNAVAILABLE,
     IN_PROGRESS,
+    OVERLOADED,
     READ_ONLY,
     STALE,
     UNCONDITIONAL,
     Kind,
 )
-from app.api.openapi import REF
+from app.api.openapi import REF, RETRY_AFTER
 from app.api.problems import PROBLEM_JSON
 
 Responses = dict[int | str, dict[str, Any]]
@@ -26,9 +27,8 @@ _KINDS: Final[Mapping[int, tuple[Kind, ...]]] = {
     409: (CONFLICT, READ_ONLY, IN_PROGRESS),
     412: (STALE,),
     428: (UNCONDITIONAL,),
-    503: (DATABASE_UNAVAILABLE, CALLERS_UNAVAILABLE),
+    503: (DATABASE_UNAVAILABLE, CALLERS_UNAVAILABLE, OVERLOADED),
 }
-_RETRY: Final = {"description": "Seconds to wait before the same request is sent again", "schema": {"type": "integer"}}
 _NOT_MODIFIED: Final = 304
 _WITH_RETRY: Final = frozenset({409, 503})
 
@@ -47,4 +47,4 @@ def _other(status: int) -> dict[str, Any]:
         "description": " ".join(dict.fromkeys(f"{kind.meaning} {kind.remedy}" for kind in kinds)),
         "content": {PROBLEM_JSON.decode(): {"schema": {"$ref": REF.format(model="Problem")}}},
     }
-    return described | ({"headers": {"Retry-After": _RETRY}} if status in _WITH_RETRY else {})
+    return described | ({"headers": {"Retry-After": RETRY_AFTER}} if status in _WITH_RETRY else {})

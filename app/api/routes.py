@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope
 from app.api.body import parse, receive_body
 from app.api.callers import Needs, caller_of, needs_of, require
 from app.api.context import Limits, RequestContext, context_of
+from app.api.long_lists import parse_large
 from app.api.media import require_json, require_json_accepted
 from app.api.messages import step, unknown_field
 from app.api.problems import refused
@@ -135,8 +136,7 @@ class LeanOperation:
         if self._adapter is not None and self._body is not None:
             require_json(context.headers)
             limit = context.limits.body_bytes if self._bulk else context.limits.record_bytes
-            length = context.headers.get(b"content-length")
-            raw = await receive_body(length, receive, limit, context.limits.receive_seconds)
+            raw = await receive_body(context, receive, limit)
             arguments[self._body] = await _parsed(raw, self._adapter, context.limits)
         answer = await self._endpoint(**arguments)
         return answer if isinstance(answer, Response) else Reply(self._status, JSON, self._write(answer))
@@ -180,9 +180,8 @@ class _CheckedRequest(Request):
     async def read(cls, request: Request, adapter: TypeAdapter[Any], limit: int) -> _CheckedRequest:
         context = context_of(request.scope)
         require_json(context.headers)
-        length = context.headers.get(b"content-length")
         checked = cls(request.scope, request.receive)
-        checked._raw = await receive_body(length, request.receive, limit, context.limits.receive_seconds)
+        checked._raw = await receive_body(context, request.receive, limit)
         checked._model = await _parsed(checked._raw, adapter, context.limits)
         return checked
 
@@ -197,7 +196,7 @@ async def _parsed(raw: bytes, adapter: TypeAdapter[Any], limits: Limits) -> Any:
     """Parse a body: a large one in a thread, so that small requests beside it are answered meanwhile."""
     if len(raw) <= limits.record_bytes:
         return parse(raw, adapter)
-    return await asyncio.to_thread(parse, raw, adapter)
+    return await asyncio.to_thread(parse_large, raw, adapter)
 
 
 def _body_adapter(dependant: Dependant) -> TypeAdapter[Any] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from fastapi import APIRouter
 
+from app.api.bulkhead import Bulkhead
 from app.api.callers import MayCalculate
 from app.api.routes import CalculatorRoute, bulk
 from app.clinical.refusal import InputError, RefusedInputError
@@ -32,7 +32,7 @@ def _answers() -> ModuleType:
     return rank_answers
 
 
-def build_router() -> APIRouter:
+def build_router(heavy: Bulkhead) -> APIRouter:
     """Make the operations on values, ranks and counts."""
     router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=CalculatorRoute)
 
@@ -43,7 +43,7 @@ def build_router() -> APIRouter:
 
         Quartiles by Weibull's rule as GraphPad Prism's, or by linear interpolation as R's and spreadsheets' default.
         """
-        return await _answer("summary", body)  # type: ignore[no-any-return]  # the answer of that request
+        return await heavy.run(lambda: _compute("summary", body))
 
     @router.post("/fisher-exact", summary="Fisher's exact test of a table of counts", operation_id="statistics_fisher")
     async def statistics_fisher(body: FisherRequest, _: MayCalculate) -> FisherAnswer:
@@ -52,7 +52,7 @@ def build_router() -> APIRouter:
         2 x 2: with the conditional odds ratio and its exact limits. Larger: the Freeman-Halton test, with Pearson's
         chi-square beside it, which stands in past a fixed amount of work; `method` and `exact` say so.
         """
-        return await _answer("fisher", body)  # type: ignore[no-any-return]  # the answer of that request
+        return await heavy.run(lambda: _compute("fisher", body))
 
     @router.post("/mann-whitney", summary="Mann-Whitney test of two groups", operation_id="statistics_mann_whitney")
     @bulk
@@ -61,7 +61,7 @@ def build_router() -> APIRouter:
 
         Past a fixed amount of work the normal approximation stands in; `method` and `exact` say so.
         """
-        return await _answer("mann_whitney", body)  # type: ignore[no-any-return]  # the answer of that request
+        return await heavy.run(lambda: _compute("mann_whitney", body))
 
     @router.post(
         "/wilcoxon-signed-rank", summary="Wilcoxon test of pairs", operation_id="statistics_wilcoxon_signed_rank"
@@ -73,13 +73,9 @@ def build_router() -> APIRouter:
         A difference is after - before, taken between the decimal numbers as sent: 0.3 - 0.2 and 0.2 - 0.1 tie. Pairs
         in which a value is missing are left out and counted.
         """
-        return await _answer("signed_rank", body)  # type: ignore[no-any-return]  # the answer of that request
+        return await heavy.run(lambda: _compute("signed_rank", body))
 
     return router
-
-
-async def _answer(name: str, body: object) -> Any:  # noqa: ANN401  # the answer of that request
-    return await asyncio.to_thread(_compute, name, body)
 
 
 def _compute(name: str, body: object) -> Any:  # noqa: ANN401  # the answer of that request

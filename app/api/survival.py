@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from functools import cache
 from types import ModuleType
@@ -11,6 +10,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
+from app.api.bulkhead import Bulkhead
 from app.api.callers import MayCalculate
 from app.api.media import JSON_TYPE
 from app.api.routes import CalculatorRoute, bulk
@@ -28,7 +28,7 @@ def _answers() -> ModuleType:
     return survival_answers
 
 
-def build_router() -> APIRouter:
+def build_router(heavy: Bulkhead) -> APIRouter:
     """Make the operations on times to an event."""
     router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=CalculatorRoute)
 
@@ -45,7 +45,7 @@ def build_router() -> APIRouter:
         At one time events come before censorings. A median that is never reached is null, as is a limit that is not
         defined: nothing is extrapolated. Up to 1,000,000 rows.
         """
-        return await asyncio.to_thread(_curve, body)
+        return await heavy.run(lambda: _curve(body))
 
     @router.post("/log-rank", summary="Log-rank or Gehan-Breslow test", operation_id="statistics_log_rank")
     @bulk
@@ -55,7 +55,7 @@ def build_router() -> APIRouter:
         Mantel-Haenszel variance; the degrees of freedom count the groups that expect an event. Where the test is not
         defined p is null, with the reason. Up to 1,000,000 rows in all.
         """
-        return await asyncio.to_thread(_log_rank, body)
+        return await heavy.run(lambda: _log_rank(body))
 
     @router.post("/restricted-mean", summary="Mean time up to a horizon", operation_id="statistics_restricted_mean")
     @bulk
@@ -64,7 +64,7 @@ def build_router() -> APIRouter:
 
         Without a horizon it is the smallest of the groups' last times. For two groups the difference is tested.
         """
-        return await asyncio.to_thread(_restricted_mean, body)
+        return await heavy.run(lambda: _restricted_mean(body))
 
     return router
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import cache
 from types import ModuleType
 
 from fastapi import APIRouter
 
+from app.api.bulkhead import Bulkhead
 from app.api.callers import MayCalculate
 from app.api.routes import CalculatorRoute
 from app.clinical.refusal import InputError, RefusedInputError
@@ -23,7 +23,7 @@ def _numerics() -> ModuleType:
     return table_audit
 
 
-def build_router() -> APIRouter:
+def build_router(heavy: Bulkhead) -> APIRouter:
     """Make the audit of published tables."""
     router = APIRouter(prefix="/v1/statistics", tags=["statistics"], route_class=CalculatorRoute)
 
@@ -34,7 +34,7 @@ def build_router() -> APIRouter:
         Where a printed p does not follow, other tests and group sizes near the printed ones are searched for what
         gives it: evidence of how the table was made, no proof. How much was searched is told.
         """
-        return await asyncio.to_thread(_audit, body)
+        return await heavy.run(lambda: _audit(body))
 
     return router
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from starlette.types import Message, Receive, Send
@@ -46,6 +46,10 @@ class Answer:
             message = {**message, "headers": [*own, *_ALWAYS, *added, *self._headers]}
         await self._send(message)
 
+    def add(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Put further headers on the answer."""
+        self._headers += headers
+
     async def reply(self, reply: Reply) -> None:
         """Send a whole answer."""
         self.status, self.started = reply.status, True
@@ -69,6 +73,18 @@ def without_body(send: Send) -> Send:
         await send(message)
 
     return send_
+
+
+def metered(receive: Receive, charge: Callable[[int], None]) -> Receive:
+    """Return what receives and tells the size of each piece that came."""
+
+    async def receive_() -> Message:
+        message = await receive()
+        if size := len(message.get("body", b"")):
+            charge(size)
+        return message
+
+    return receive_
 
 
 class BoundedReceive:

@@ -24,6 +24,16 @@ class DatabaseStatus(NamedTuple):
     detail: str
 
 
+class Connections(NamedTuple):
+    """The connections of one process: how many there may be and are in use; what was waited for them so far."""
+
+    most: int
+    in_use: int
+    handed_out: int
+    waited_seconds: float
+    timeouts: int
+
+
 class DatabaseSettings(Protocol):
     """What the service's settings say of the database."""
 
@@ -48,7 +58,7 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10, timeout_seconds: float = 5) -> None:
         self._url = url
-        self._pool_size = pool_size
+        self.pool_size = pool_size
         self._timeout = timeout_seconds
         path = sqlite_path(url)
         self._file = WatchedFile(path) if path else None
@@ -93,6 +103,12 @@ class Database:
         found = f"The database is at revision {revision or 'none'}; this release needs {HEAD}."
         return DatabaseStatus("schema", revision, f"{found} The operator runs `defervesce migrate`.")
 
+    def connections(self) -> Connections:
+        """Tell of the connections, as of a database that was not used yet when none was opened."""
+        if self._engine is None:
+            return Connections(self.pool_size, 0, 0, 0.0, 0)
+        return self._engine.pool.told()  # type: ignore[attr-defined,no-any-return]  # a MeasuredPool
+
     def dispose(self) -> None:
         """Close every connection. The database may be used again afterwards."""
         with self._lock:
@@ -102,4 +118,4 @@ class Database:
     def _open(self) -> Engine:
         from app.database.engine import make_engine  # noqa: PLC0415  # it loads SQLAlchemy
 
-        return make_engine(self._url, pool_size=self._pool_size, timeout_seconds=self._timeout, file=self._file)
+        return make_engine(self._url, pool_size=self.pool_size, timeout_seconds=self._timeout, file=self._file)

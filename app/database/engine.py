@@ -16,10 +16,10 @@ from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.pool import MeasuredPool
 from app.database.probe import file_address, sqlite_path
 from app.database.reasons import PRIMARY, reason_of
 from app.database.revision import HEAD
@@ -73,6 +73,7 @@ def _postgresql(url: URL, pool_size: int, timeout_seconds: float) -> sa.Engine:
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={name: value for name, value in defaults.items() if name not in url.query} | {"options": options},
+        poolclass=MeasuredPool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=timeout_seconds,
@@ -86,7 +87,7 @@ def _sqlite(file: WatchedFile, pool_size: int, timeout_seconds: float, *, create
     engine = sa.create_engine(
         "sqlite://",
         creator=_memory if in_memory else _file(file, timeout_seconds, create=create),
-        poolclass=QueuePool,
+        poolclass=MeasuredPool,
         # All threads share the one connection that a database in memory is.
         pool_size=1 if in_memory else pool_size,
         max_overflow=0,

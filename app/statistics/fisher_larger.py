@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 
+from app.statistics.checkpoint import checkpoint
 from app.statistics.contingency import expected_counts, without_empty
 from app.statistics.fisher_fillings import Fillings, Floats, PastLimitError, among, share, together
 from app.statistics.fisher_two_by_two import TOLERANCE
@@ -145,6 +146,7 @@ class _Enumeration:
             raise PastLimitError
         at_once = max(1, _AT_ONCE // column[0].size)
         for start in range(0, fillings.codes.size, at_once):
+            checkpoint()
             some = slice(start, start + at_once)
             sums: Integers = fillings.codes[some, None] + column[0]
             fits = (sums + self._room) & self._full == 0

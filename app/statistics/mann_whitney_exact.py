@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.statistics.checkpoint import checkpoint
 from app.statistics.scaling import Integers
 
 WORK_LIMIT: Final = 1_000_000_000
@@ -69,6 +70,7 @@ def exact_distribution(blocks: Integers, n_x: int) -> tuple[Integers, Floats]:
     ways[0][0] = 1.0
     before = 0
     for size in blocks.tolist():
+        checkpoint()
         after = before + size
         weights = [math.comb(size, k) * odds**k for k in range(min(size, n_x) + 1)]
         for now in range(min(n_x, after), max(1, n_x - (n - after)) - 1, -1):

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from app.statistics.models import MOST_VALUES, Answered, Asked, Measurement, Note, Shift, Test
+from app.statistics.models import MOST_VALUES, Answered, Asked, LongLists, Measurement, Note, Shift, Test
 
 QuantileMethod = Literal["weibull", "linear"]
 RankMethod = Literal["auto", "exact", "asymptotic"]
@@ -19,7 +19,7 @@ Values = Annotated[
 ]
 
 
-class SummaryRequest(Asked):
+class SummaryRequest(LongLists, Asked):
     """The values of one group."""
 
     model_config = ConfigDict(
@@ -56,7 +56,7 @@ class SummaryAnswer(Summary):
     warnings: tuple[Note, ...] = Field(description="What to know; empty when nothing")
 
 
-class MannWhitneyRequest(Asked):
+class MannWhitneyRequest(LongLists, Asked):
     """Two independent groups; the example is the rotarod data of Bergmann, Ludbrook and Spooren."""
 
     model_config = ConfigDict(
@@ -102,7 +102,7 @@ class MannWhitneyAnswer(MannWhitney):
     n_missing_y: int = Field(description="Missing values of y")
 
 
-class SignedRankRequest(Asked):
+class SignedRankRequest(LongLists, Asked):
     """Two measurements of the same patients in the same order; the example is Hollander and Wolfe's depression data."""
 
     model_config = ConfigDict(
@@ -137,6 +137,10 @@ class SignedRankRequest(Asked):
         if before is not None and len(before) != len(after):
             raise PydanticCustomError("unequal_lengths", "before and after must be lists of the same length.")
         return after
+
+    def holds_together(self) -> bool:
+        """Say whether there are as many values after as before."""
+        return len(self.before) == len(self.after)
 
 
 class SignedRank(Test):

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.statistics.checkpoint import checkpoint
 from app.statistics.errors import StatisticsInputError
 from app.statistics.models import Note
 from app.statistics.normal import two_sided
@@ -96,6 +97,7 @@ def exact_distribution(ranks: Integers, counts: Integers) -> tuple[int, NDArray[
     ways = np.zeros(int(np.sum(ranks * counts)) // unit + 1)
     ways[0], reached = 1.0, 1
     for rank, count in zip((ranks // unit).tolist(), counts.tolist(), strict=True):
+        checkpoint()
         for _ in range(count):
             ways[rank : rank + reached] += ways[:reached].copy()
             reached += rank

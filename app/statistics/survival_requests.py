@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from app.statistics.models import LongLists
 from app.statistics.survival_models import HazardRatioMethod, Limits, Weights
 
 MOST_ROWS: Final = 1_000_000
@@ -52,7 +53,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class _Observed(_Asked):
+class _Observed(LongLists, _Asked):
     """Durations and events of the same patients."""
 
     durations: Durations
@@ -66,6 +67,10 @@ class _Observed(_Asked):
             raise PydanticCustomError("unequal_lengths", "durations and events must be lists of the same length.")
         return events
 
+    def holds_together(self) -> bool:
+        """Say whether there are as many events as durations."""
+        return len(self.durations) == len(self.events)
+
 
 class SurvivalGroup(_Observed):
     """One group of patients."""
@@ -73,7 +78,7 @@ class SurvivalGroup(_Observed):
     label: str = Field(min_length=1, max_length=200, description="Name of the group; no two groups share one")
 
 
-class _Groups(_Asked):
+class _Groups(LongLists, _Asked):
     groups: list[SurvivalGroup] = Field(
         min_length=2, max_length=MOST_GROUPS, description="The groups to compare: 2 to 50, with 1,000,000 rows in all"
     )
@@ -86,6 +91,11 @@ class _Groups(_Asked):
         if sum(len(group.durations) for group in groups) > MOST_ROWS:
             raise PydanticCustomError("too_many_rows", "The groups must hold at most 1,000,000 rows in all.")
         return groups
+
+    def holds_together(self) -> bool:
+        """Say whether every group does, and whether there are not too many rows in all."""
+        rows = sum(len(group.durations) for group in self.groups)
+        return rows <= MOST_ROWS and all(group.holds_together() for group in self.groups)
 
 
 class KaplanMeierRequest(_Observed):

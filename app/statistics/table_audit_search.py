@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.statistics.checkpoint import checkpoint
 from app.statistics.survival import Floats
 from app.statistics.table_audit_models import TestName
 from app.statistics.table_audit_printed import Printed
@@ -89,6 +90,7 @@ def search(sizes: Sequence[int], rows: Sequence[Testable], window: int) -> Searc
 def _found(test: TestName, sets: Sizes, rows: Sequence[Testable], width: int) -> Floats:
     found = np.full((len(rows), width), np.nan)
     for place, row in enumerate(rows):
+        checkpoint()
         found[place, : len(sets)] = row.p_values(test, sets)
     return found
 

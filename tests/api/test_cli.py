@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import uvicorn
 
 from app import cli
+from app.api import server
 from app.clinical.rulebook import load_rulebook
 from app.clinical.rulebook.loader import BUILT_IN
 
@@ -65,9 +65,9 @@ def test_a_command_that_is_none_is_refused_with_usage(arguments, capsys):
 
 @pytest.fixture
 def served(monkeypatch):
-    """Keep what uvicorn is asked to serve."""
+    """Keep what the server is asked to serve."""
     found = {}
-    monkeypatch.setattr(uvicorn, "run", lambda app, **options: found.update(options, app=app))
+    monkeypatch.setattr(server, "run", lambda app, **options: found.update(options, app=app) or True)
     return found
 
 

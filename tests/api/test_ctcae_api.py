@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.api import ctcae, ctcae_batches, ctcae_columns
+from app.api.bulkhead import Bulkhead
 from app.api.ctcae_examples import COLUMNS, NDJSON, RECORD, RECORD_EXAMPLES, RECORDS, ColumnsAnswer, RecordsAnswer
 from app.clinical.rulebook import load_rulebook
 from app.main import assemble
@@ -27,7 +28,7 @@ def make(**settings: str) -> TestClient:
     chosen = load_settings(
         {f"DEFERVESCE_{k.upper()}": v for k, v in settings.items()} | {"DEFERVESCE_LOG_LEVEL": "error"}
     )
-    return TestClient(assemble(chosen, rulebook, (ctcae.build_router(rulebook),)))
+    return TestClient(assemble(chosen, rulebook, (ctcae.build_router(rulebook, Bulkhead()),)))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("alembic", "jinja2", "lifelines", "matplotlib", "numpy", "pandas", "psycopg", "scipy", "sqlalchemy")
+HEAVY = (
+    "alembic",
+    "jinja2",
+    "lifelines",
+    "matplotlib",
+    "numpy",
+    "opentelemetry.exporter",
+    "opentelemetry.sdk",
+    "pandas",
+    "psycopg",
+    "scipy",
+    "sqlalchemy",
+)
 START = """
 import sys
 from app.main import create_app

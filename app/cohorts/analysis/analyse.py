@@ -12,13 +12,17 @@ from app.cohorts.analysis.sections import OneSection, Sections
 from app.cohorts.analysis.selection import Question
 from app.cohorts.disclosure.withhold import sized
 from app.cohorts.store.model import Cohort
+from app.statistics.checkpoint import checkpoint
 
 
 def analyse(cohort: Cohort, counts: Counts, question: Question, normal: Normal) -> Analysis:
     """Answer every section that is asked for, over the patients that `where` selects."""
     maker = Sections(counts, question, normal)
     head = maker.division(None)
-    made: dict[Section, OneSection] = {name: maker.make(name) for name in question.sections}
+    made: dict[Section, OneSection] = {}
+    for name in question.sections:
+        checkpoint()
+        made[name] = maker.make(name)
     if question.adjust is not None:
         made = {name: adjusted(section, question.adjust) for name, section in made.items()}
     tests = tuple(test for section in made.values() for test in tests_of(section))

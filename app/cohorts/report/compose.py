@@ -22,6 +22,7 @@ from app.cohorts.report.fever_tables import echo_table, fever_table, heart_table
 from app.cohorts.report.tables import missing_table, table
 from app.cohorts.report.view import Disagreement, Plate, Report, RuleSet, Table
 from app.cohorts.store.model import Cohort
+from app.statistics.checkpoint import checkpoint
 
 _LIBRARIES: Final = ("numpy", "scipy", "matplotlib", "jinja2", "pydantic", "sqlalchemy")
 _LETTERS: Final = "ABCDEFGH"
@@ -147,6 +148,7 @@ def _plates(analysis: Analysis, counts: Counts, question: Question, links: Links
     """Draw every figure. Figure 1 has the letters of the study's: fever first, then the heart."""
     letter = 0
     for name in NAMES:
+        checkpoint()
         clocks = [_clock(curves) for curves in _curves(analysis)] if name == "defervescence" else [()]
         for number, (picture, clock) in enumerate(
             zip(pictures(name, analysis, counts, question), clocks, strict=True), 1
