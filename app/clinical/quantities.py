@@ -157,8 +157,6 @@ def _analytes(rules: LoadedRuleSet) -> dict[str, Analyte]:
     found: dict[str, Analyte] = {}
     known = {source.key for source in rules.content.source}
     for row in rules.content.analyte:
-        if row.slug in found:
-            raise RulebookError(f"{rules.file}: analyte {row.slug!r} stands twice")
         if not row.sources <= known:
             raise RulebookError(f"{rules.file}: analyte {row.slug!r}: a source is not among the file's sources")
         found[row.slug] = Analyte(row, spellings)
