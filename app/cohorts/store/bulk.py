@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 ROWS: Final = 1_000
 CHARACTERS: Final = 8_000_000
 
-_COLUMNS: Final = ", ".join(PATIENTS.columns.keys())
-_INSERT: Final = f"INSERT INTO patients ({_COLUMNS}) VALUES ({', '.join('?' * len(PATIENTS.columns))})"  # noqa: S608  # our own names
-_COPY: Final = f"COPY patients ({_COLUMNS}) FROM STDIN"
 _KNOWN: Final = {
     "sqlite": "patient_id IN (SELECT value FROM json_each(:ids))",
     "postgresql": "patient_id = ANY(CAST(:ids AS text[]))",
@@ -56,15 +53,19 @@ def facts_of(derived: Derived) -> str:
     return _encode(kept).decode()
 
 
-def insert(connection: sa.Connection, rows: list[PatientRow]) -> None:
-    """Insert rows within the connection's transaction."""
+def insert(connection: sa.Connection, rows: Sequence[tuple[Any, ...]], table: sa.Table = PATIENTS) -> None:
+    """Insert rows, their values in the order of the table's columns, within the connection's transaction."""
+    if not rows:
+        return
+    columns = ", ".join(table.columns.keys())
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_INSERT, rows)
+        places = ", ".join("?" * len(table.columns))
+        connection.exec_driver_sql(f"INSERT INTO {table.name} ({columns}) VALUES ({places})", list(rows))  # noqa: S608  # our own names
         return
     driver = connection.connection.driver_connection
     if driver is None:
         raise sa.exc.InvalidRequestError("the connection was given back")
-    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 

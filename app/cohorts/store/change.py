@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from app.cohorts.store import bulk
 from app.cohorts.store.counting import Cell, Counting, Kept, summed
 from app.cohorts.store.model import Cohort
 from app.database.tables import COHORTS, STRATA, TALLIES
@@ -95,7 +96,8 @@ def _merge_tallies(connection: sa.Connection, number: int, added: Counting, remo
     for cells in _blocks(plus.keys() | minus.keys()):
         known = _known(connection, number, cells)
         left = _left(cells, known, plus, minus)
-        put(connection, number, ((cell, kept) for cell, kept in left.items() if kept.counts))
+        bulk.insert(connection, _rows(number, left, known), TALLIES)
+        put(connection, number, ((cell, left[cell]) for cell in known if left[cell].counts))
         _execute(connection, _DROP_TALLY, [_key(number, cell) for cell in known if not left[cell].counts])
 
 
@@ -113,6 +115,12 @@ def _left(cells: Iterable[Cell], known: Tallies, plus: Tallies, minus: Tallies) 
             growing.append(cell)
     sums = summed([(known[cell].counts, plus[cell].counts) for cell in growing])
     return left | {cell: Kept(plus[cell].digits, counts) for cell, counts in zip(growing, sums, strict=True)}
+
+
+def _rows(number: int, left: Tallies, known: Tallies) -> list[tuple[Any, ...]]:
+    """Return the rows of tallies that there were none of."""
+    found = ((cell, kept) for cell, kept in left.items() if cell not in known and kept.counts)
+    return [(number, *cell, kept.digits, kept.counts) for cell, kept in found]
 
 
 def put(connection: sa.Connection, number: int, tallies: Iterable[tuple[Cell, Kept]]) -> None:
