@@ -177,6 +177,7 @@ class Service(FastAPI):
         self.spans = spans_of(settings.otel_endpoint)
         self.methods: Mapping[Any, str] = {}
         self._completed: dict[str, Any] | None = None
+        self._completing = threading.Lock()
         for kind in _ANSWERED:
             self.add_exception_handler(kind, _answer)
 
@@ -221,9 +222,10 @@ class Service(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
-        if self._completed is None:
-            self._completed = complete(super().openapi(), TAGS)
-        return self._completed
+        with self._completing:
+            if self._completed is None:
+                self._completed = complete(super().openapi(), TAGS)
+            return self._completed
 
 
 def methods_of(found: Iterable[Any], templates: Mapping[Any, str | None]) -> Mapping[Any, str]:
