@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, Final, cast
 
@@ -80,6 +80,7 @@ _WARM_UP_SECONDS: Final = 1.0
 # How long a thread at heavy work keeps the interpreter when the event loop asks for it: Python's own five milliseconds
 # are what a light call would wait for, again and again.
 _SWITCH_SECONDS: Final = 0.001
+_LAST_SPANS_SECONDS: Final = 2.0
 
 
 def routers(rulebook: Rulebook, held: Cohorts) -> Iterable[APIRouter]:
@@ -260,7 +261,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     stopping.set()
     probing.cancel()
     if service.spans is not None:
-        await asyncio.to_thread(service.spans.close)
+        # A collector that does not answer may not hold the end up.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(service.spans.close), _LAST_SPANS_SECONDS)
     service.readiness.close()
     await asyncio.to_thread(service.database.dispose)
     service.writer.close()
