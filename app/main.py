@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, Final, cast
 
@@ -96,6 +96,7 @@ _WARM_UP_SECONDS: Final = 1.0
 # How long a thread at heavy work keeps the interpreter when the event loop asks for it: Python's own five milliseconds
 # are what a light call would wait for, again and again.
 _SWITCH_SECONDS: Final = 0.001
+_LAST_SPANS_SECONDS: Final = 2.0
 
 
 def routers(rulebook: Rulebook, held: Cohorts) -> Iterable[APIRouter]:
@@ -201,6 +202,7 @@ class Service(FastAPI):
         self.spans = spans_of(settings.otel_endpoint)
         self.methods: Mapping[Any, str] = {}
         self._completed: dict[str, Any] | None = None
+        self._completing = threading.Lock()
         for kind in _ANSWERED:
             self.add_exception_handler(kind, _answer)
 
@@ -252,10 +254,11 @@ class Service(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
-        if self._completed is None:
-            needs = {route.unique_id: route.original_route.needs for route in _api_routes(self.routes)}
-            self._completed = secured(complete(super().openapi(), TAGS, safety.models()), needs)
-        return self._completed
+        with self._completing:
+            if self._completed is None:
+                needs = {route.unique_id: route.original_route.needs for route in _api_routes(self.routes)}
+                self._completed = secured(complete(super().openapi(), TAGS, safety.models()), needs)
+            return self._completed
 
 
 def methods_of(found: Iterable[Any], templates: Mapping[Any, str | None]) -> Mapping[Any, str]:
@@ -303,7 +306,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     stopping.set()
     probing.cancel()
     if service.spans is not None:
-        await asyncio.to_thread(service.spans.close)
+        # A collector that does not answer may not hold the end up.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(service.spans.close), _LAST_SPANS_SECONDS)
     service.readiness.close()
     service.presence.close()
     service.authenticator.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Callable
+from threading import Event
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
@@ -112,7 +114,7 @@ def version_of(code: str, git_sha: str | None, rule_sets: list[RuleSetVersion]) 
 def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool], readiness: Readiness) -> APIRouter:
     """Make the operations that tell about the service itself."""
     router = APIRouter(tags=["service"], route_class=CalculatorRoute)
-    alive = Alive(status="alive")
+    alive, is_prepared = Alive(status="alive"), Event()
 
     @router.get("/livez", summary="Is the process alive?", operation_id="livez")
     @public
@@ -155,6 +157,9 @@ def build_router(version: Version, metrics: Metrics, is_ready: Callable[[], bool
     @public
     async def metrics_() -> Response:
         """Count requests by route template, method and status, with durations; process and build facts."""
+        if not is_prepared.is_set():
+            await asyncio.to_thread(metrics.prepare)
+            is_prepared.set()
         body, content_type = metrics.exposition()
         return Response(body, headers={"content-type": content_type})
 

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import msgspec
-from annotated_types import MaxLen
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.api.body import parse
@@ -150,7 +149,7 @@ def _pieces(raw: bytes, start: int, end: int) -> Iterator[bytes]:
 def _field(model: type[BaseModel], name: str) -> tuple[TypeAdapter[list[Any]], int]:
     """Return what reads a piece of a field's list, and how many items the list may have."""
     field = model.model_fields[name]
-    most = [rule.max_length for rule in field.metadata if isinstance(rule, MaxLen)]
+    most = [rule.max_length for rule in field.metadata if hasattr(rule, "max_length")]
     if len(field.metadata) != len(most) or not most or not get_args(field.annotation):
         raise _NotPlainError
     listed: Any = list[get_args(field.annotation)[0]]  # type: ignore[misc]  # a type made at run time

@@ -67,9 +67,13 @@ class Metrics:
         """
         from prometheus_client import exposition  # noqa: PLC0415  # see the docstring
 
+        self.prepare()
+        return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_LATEST
+
+    def prepare(self) -> None:
+        """Load what writes the metrics: a tenth of a second, once."""
         if self._registry is None:
             self._registry = self._registered()
-        return exposition.generate_latest(self._registry), exposition.CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metric families, as a prometheus_client collector does."""

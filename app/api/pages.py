@@ -5,6 +5,7 @@ Hospital networks are closed: nothing here asks another host for anything, and t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -91,7 +92,8 @@ def _document(openapi: Callable[[], dict[str, Any]]) -> Callable[[Request], Any]
     @public
     async def document(_: Request) -> Response:
         if not written:
-            written.append(msgspec.json.encode(openapi()))
+            # Half a second of work, once.
+            written.append(await asyncio.to_thread(lambda: msgspec.json.encode(openapi())))
         return Response(written[0], media_type="application/json")
 
     return document

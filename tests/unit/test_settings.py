@@ -204,3 +204,11 @@ class TestDatabaseOptions:
     )
     def test_what_is_passed_on_is_taken(self, url):
         assert load_settings({"DEFERVESCE_DATABASE_URL": url}).database_url.get_secret_value() == url
+
+
+def test_a_rate_limit_is_off_on_loopback_and_on_elsewhere_unless_said():
+    assert load_settings({}).requests_per_minute == 0
+    assert load_settings({"DEFERVESCE_HOST": "::1"}).requests_per_minute == 0
+    assert load_settings({"DEFERVESCE_HOST": "0.0.0.0"}).requests_per_minute == 6_000  # noqa: S104  # nothing is bound
+    assert load_settings({"DEFERVESCE_HOST": "10.0.0.1", "DEFERVESCE_RATE_LIMIT": "0"}).requests_per_minute == 0
+    assert load_settings({"DEFERVESCE_RATE_LIMIT": "50"}).requests_per_minute == 50
