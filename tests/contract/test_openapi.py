@@ -158,7 +158,7 @@ def test_every_field_is_described(model):
     assert silent == []
 
 
-# An assertion is good once and for minutes: the one that is shown stands for a signed one (tests/api/test_backend_services.py).
+# An assertion is good once and for minutes: the one that is shown stands for a signed one.
 SIGNED_ANEW = {"token"}
 AS_THEY_STAND = [case for case in requests() if case.values[-1]["operationId"] not in SIGNED_ANEW]
 

@@ -1,4 +1,4 @@
-"""Migration 0002 keeps everything: patients, counts, numbers that were given; and the release before goes on beside it."""
+"""Migration 0002 keeps everything: patients, counts, numbers that were given; the release before goes on beside it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from app.database import schema
 from app.database.engine import WRITES, make_engine
 
 BEFORE = [
-    "INSERT INTO cohorts (number, id, name, version, n, next_position, rules, read_only, created_at, updated_at)"
-    " VALUES (1, 'study', 'Study', 1, 0, 1, '[]', true, '2026-01-01', '2026-01-01'),"
-    " (2, 'abc', 'Ours', 1, 1, 2, '[]', false, '2026-01-01', '2026-01-01'),"
-    " (9, 'gone', 'Deleted', 1, 0, 1, '[]', false, '2026-01-01', '2026-01-01')",
-    "INSERT INTO patients (cohort_number, position, patient_id, version, stratum, record, measures, facts)"
-    " VALUES (2, 1, 'P01', 1, 's', '{}', '{}', '{}')",
+    (
+        "INSERT INTO cohorts (number, id, name, version, n, next_position, rules, read_only, created_at, updated_at)"
+        " VALUES (1, 'study', 'Study', 1, 0, 1, '[]', true, '2026-01-01', '2026-01-01'),"
+        " (2, 'abc', 'Ours', 1, 1, 2, '[]', false, '2026-01-01', '2026-01-01'),"
+        " (9, 'gone', 'Deleted', 1, 0, 1, '[]', false, '2026-01-01', '2026-01-01')"
+    ),
+    (
+        "INSERT INTO patients (cohort_number, position, patient_id, version, stratum, record, measures, facts)"
+        " VALUES (2, 1, 'P01', 1, 's', '{}', '{}', '{}')"
+    ),
     "INSERT INTO strata (cohort_number, stratum, n) VALUES (2, 's', 1)",
-    "INSERT INTO jobs (id, kind, cohort_id, state, progress, owner, created_at, updated_at)"
-    " VALUES ('example', 'x', 'abc', 'succeeded', 1, 'o', '2026-01-01', '2026-01-01')",
+    (
+        "INSERT INTO jobs (id, kind, cohort_id, state, progress, owner, created_at, updated_at)"
+        " VALUES ('example', 'x', 'abc', 'succeeded', 1, 'o', '2026-01-01', '2026-01-01')"
+    ),
     "DELETE FROM cohorts WHERE number = 9",
 ]
 OLDER_RELEASE = (
