@@ -29,7 +29,7 @@ VOLUME /data
 COPY --from=build /opt/defervesce /opt/defervesce
 ENV PATH=/opt/defervesce/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp/matplotlib \
     DEFERVESCE_GIT_SHA=${GIT_SHA} DEFERVESCE_HOST=0.0.0.0 DEFERVESCE_PORT=8000 \
-    DEFERVESCE_DATABASE_URL=sqlite:////data/defervesce.db
+    DEFERVESCE_AUTH=required DEFERVESCE_DATABASE_URL=sqlite:////data/defervesce.db
 USER 10001
 WORKDIR /
 EXPOSE 8000

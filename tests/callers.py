@@ -1,4 +1,4 @@
-"""Callers for tests: the service with keys, an issuer that really serves its keys over HTTP, and tokens of every kind."""
+"""Callers for tests: keys, clients, an issuer that really serves its keys over HTTP, and tokens of every kind."""
 
 from __future__ import annotations
 

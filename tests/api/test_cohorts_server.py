@@ -45,7 +45,7 @@ class Server:
     def begin(self, path: str, body: bytes, declared: int) -> socket.socket:
         """Send the head of an addition and a part of its body."""
         sender = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        head = f"POST {path}/patients HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
+        head = f"POST {path}/patients HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\n"
         sender.sendall(f"{head}Content-Length: {declared}\r\n\r\n".encode() + body)
         return sender
 

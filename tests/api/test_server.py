@@ -255,3 +255,45 @@ def test_a_bad_rule_file_stops_the_start_with_file_and_reason(command, tmp_path)
     said = result.stdout + result.stderr
     assert "ours.toml: " in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])  # noqa: S104  # what is refused
+def test_it_does_not_listen_to_others_without_callers(address, tmp_path):
+    result = run(
+        "app.cli", "serve", "--host", address, "--port", str(free_port()), database_url=f"sqlite:///{tmp_path}/x"
+    )
+    assert result.returncode == 2
+    assert f"would listen on {address}, and there are no callers" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_it_does_not_listen_to_others_with_a_default_secret():
+    url = "postgresql://defervesce:changeme@127.0.0.1:1/none"
+    result = run("app.cli", "serve", "--host", "0.0.0.0", auth="required", database_url=url)  # noqa: S104  # refused
+    assert result.returncode == 2
+    assert "DEFERVESCE_DATABASE_URL holds a password that is a default" in result.stderr
+    assert "changeme" not in result.stderr
+
+
+def test_plain_uvicorn_on_every_address_answers_only_who_may_be_answered(tmp_path):
+    """It does not know where it listens: each request is judged by its connection."""
+    port, log = free_port(), tmp_path / "log"
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--host", "0.0.0.0", "--port", str(port)]  # noqa: S104  # as said
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait(port, process, log)
+        own = socket.gethostbyname(socket.gethostname())
+        for host, headers, expected in (
+            ("127.0.0.1", {}, 200),
+            ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 403),
+            ("127.0.0.1", {"Host": "evil.example"}, 403),
+            *([] if own.startswith("127.") else [(own, {}, 403), (own, {"Host": "127.0.0.1"}, 403)]),
+        ):
+            connection = http.client.HTTPConnection(host, port, timeout=30)
+            connection.request("GET", "/v1/protocols", headers=headers)
+            assert connection.getresponse().status == expected, (host, headers)
+            connection.close()
+    finally:
+        process.terminate()
+        process.wait(20)

@@ -1,4 +1,4 @@
-"""What one tenant keeps is not there for another: every route of the app is walked by two tenants, so none can forget."""
+"""What one tenant keeps is not there for another: every route of the app is walked by two, so none can forget."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def names_in(path: str) -> set[str]:
 
 @pytest.fixture
 def service(sqlite_url):
-    """The service, and the headers of tenants a and b; a has a cohort, a patient and a job."""
+    """Give the service, and the headers of tenants a and b."""
     made = Api(sqlite_url)
     made.a, made.b = (bearer(key_in(sqlite_url, tenant)) for tenant in ("a", "b"))
     yield made
@@ -50,7 +50,7 @@ def cohort_of_a(service) -> dict[str, str]:
     return {"cohort_id": path.rsplit("/", 1)[1], "job_id": job.json()["id"], "patient_id": "P01"}
 
 
-def call(service, operation, path: str, method: str, names: dict[str, str], headers: dict[str, str]):
+def call(service, operation, path: str, method: str, names: dict[str, str], headers):  # noqa: PLR0917  # what a request is
     """Send the request that the document shows, to something of somebody's."""
     query, known = {}, dict(names)
     for parameter in operation.get("parameters", ()):
@@ -87,7 +87,7 @@ def test_every_parameter_of_a_path_is_known_to_this_test():
 
 
 def test_every_operation_of_the_app_is_walked():
-    routes = [r for r in iter_route_contexts(create_app(load_settings({})).routes)]
+    routes = list(iter_route_contexts(create_app(load_settings({})).routes))
     walked = {(method.upper(), path) for method, path, _ in OPERATIONS}
     operated = {(m, r.path) for r in routes if isinstance(r.original_route, CalculatorRoute) for m in r.methods}
     assert operated == walked, "an operation that is not in the document is not walked"
@@ -191,7 +191,7 @@ def test_what_is_kept_of_an_analysis_is_its_tenants(service, tail):
     assert service.client.get(f"{path}/{tail}", headers=known).status_code == 200
 
 
-def test_paging_through_a_list_meets_nobody_else(service, sqlite_url):
+def test_paging_through_a_list_meets_nobody_else(service):
     for number in range(3):
         for headers in (service.a, service.b):
             service.client.post("/v1/cohorts", json={"name": f"{number}"}, headers=headers)

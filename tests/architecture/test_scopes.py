@@ -1,4 +1,4 @@
-"""Every route says in its signature who may call it; what everybody may call is listed here, and nowhere decided by chance."""
+"""Every route says in its signature who may call it; what everybody may call is listed here, and not left to chance."""
 
 from __future__ import annotations
 

@@ -16,11 +16,20 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from app.main import create_app
+from app.security.caller import SCOPES
+from app.security.keys import new_key
 from app.settings import load_settings
 
 EXAMPLES = int(os.environ.get("DEFERVESCE_TEST_EXAMPLES", "25"))
 
-app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error", "DEFERVESCE_DATABASE_URL": "sqlite://"}))
+app = create_app(
+    load_settings(
+        {"DEFERVESCE_LOG_LEVEL": "error", "DEFERVESCE_DATABASE_URL": "sqlite://", "DEFERVESCE_AUTH": "required"}
+    )
+)
+key = new_key()
+# Every scope of one tenant: whether a scope is asked for at all is tests/api/test_tenants.py's to try.
+app.authenticator.store.create_key(key, "schemathesis", "default", frozenset(SCOPES), None)
 schema = schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
@@ -43,4 +52,4 @@ def test_the_answer_is_one_the_document_describes(case):
     left_out = [positive_data_acceptance]
     if case.path.endswith("/batch"):
         left_out.append(negative_data_rejection)
-    case.call_and_validate(excluded_checks=left_out)
+    case.call_and_validate(excluded_checks=left_out, headers={"Authorization": f"Bearer {key.text}"})

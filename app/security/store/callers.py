@@ -180,7 +180,7 @@ class CallerStore:
         with self._write() as connection:
             for table in (CLIENT_ASSERTIONS, ACCESS_TOKENS):
                 connection.execute(sa.delete(table).where(table.c.expires_at <= now))
-            if connection.execute(_unless_there(connection, seen)).rowcount != 1:
+            if connection.execute(_unless_there(connection, seen)).first() is None:
                 return False
             connection.execute(sa.insert(ACCESS_TOKENS).values(token | {"scopes": " ".join(sorted(new.scopes))}))
         self._note(CLIENTS, client.id, client.last_used_at, now)
@@ -191,10 +191,10 @@ def _unless_there(connection: sa.Connection, row: dict[str, Any]) -> Any:  # noq
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415  # the one that is used
 
-        return postgresql.insert(CLIENT_ASSERTIONS).values(row).on_conflict_do_nothing()
+        return postgresql.insert(CLIENT_ASSERTIONS).values(row).on_conflict_do_nothing().returning(sa.literal(1))
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415  # as above
 
-    return sqlite.insert(CLIENT_ASSERTIONS).values(row).on_conflict_do_nothing()
+    return sqlite.insert(CLIENT_ASSERTIONS).values(row).on_conflict_do_nothing().returning(sa.literal(1))
 
 
 def scopes_of(text: str) -> frozenset[Scope]:
