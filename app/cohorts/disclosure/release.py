@@ -36,7 +36,7 @@ _MADE_OF_OTHERS: Final = frozenset({"treatment_corticosteroids", "phenotype"})
 """Crossed with what they are made of, these leave groups empty, which a policy that withholds 0 does not allow."""
 _NOTHING: Final = None
 # On average a step of a curve holds so many times the numbers that would be too small.
-_TIMES_THRESHOLD: Final = 2
+_TIMES_THRESHOLD: Final = 3
 
 
 class Release:
@@ -157,9 +157,10 @@ class Release:
         if outcomes is None:
             return (), None
         event, censored, _ = levels.fever(self._strata)[1]
-        shown = [n for row in (event, censored) for n in outcomes.sums(row).tolist() if n]
-        most = min(shown, default=0) // (_TIMES_THRESHOLD * (policy.threshold + 1))
-        cut = days_cut(*self._by_day(), policy, max(most, 1))
+        coarse = next((Partition(self._axes[a].pooled(n)) for a, n in outcomes.steps), outcomes)
+        shown = [n for row in (event, censored) for n in coarse.sums(row).tolist() if n]
+        parts = min(shown, default=0) // (_TIMES_THRESHOLD * (policy.threshold + 1))
+        cut = days_cut(*self._by_day(), policy, max(parts - 1, 1))
         return (cut, self._bearing(cut)) if cut else ((), None)
 
     def bears(self, cut: Cut, chosen: Flags) -> bool:
