@@ -28,8 +28,8 @@ _PAIR: Final = 2
 class Partition:
     """A division of cells (groups of patients that are never divided further) into blocks.
 
-    `blocks`: the block of each cell. `steps`: which axes made it, in order, and how many of each one's smallest groups
-    were put together.
+    `blocks`: the block of each cell. `steps`: which axes made it, in order, and how many of each one's last groups were
+    put together.
     """
 
     blocks: Integers
@@ -56,27 +56,27 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Axis:
-    """One way to divide cells. `rank` gives each cell's group, 0 for the group of fewest patients."""
+    """One way to divide cells. `rank` gives each cell's group, 0 for the group that is put together with others first.
+
+    The order is fixed beforehand: an order by size would tell that what is shown is larger than what is not.
+    """
 
     rank: Integers
 
     @classmethod
-    def of(cls, groups: Integers, sizes: Integers) -> Axis:
-        """Rank groups by their patients; of equal ones the first stands first."""
+    def of(cls, groups: Integers) -> Axis:
+        """Rank groups: the one of the highest number is put together first."""
         distinct, place = np.unique(groups, return_inverse=True)
-        patients = np.bincount(place, weights=sizes, minlength=distinct.size)
-        rank = np.empty(distinct.size, np.int64)
-        rank[np.argsort(patients, kind="stable")] = np.arange(distinct.size)
-        return cls(rank[place])
+        return cls(distinct.size - 1 - place)
 
     @property
     def n_groups(self) -> int:
         """How many groups there are."""
         return int(self.rank.max(initial=-1)) + 1
 
-    def pooled(self, smallest: int) -> Integers:
-        """Return the groups with so many of the smallest put together."""
-        return np.maximum(self.rank - max(smallest - 1, 0), 0)
+    def pooled(self, last: int) -> Integers:
+        """Return the groups with so many of the last put together."""
+        return np.maximum(self.rank - max(last - 1, 0), 0)
 
     def choices(self, fewest: int = 0) -> Sequence[int]:
         """Return how many groups may be put together: none, or two and more, and two blocks remain at least."""
@@ -105,9 +105,9 @@ def finest(
 ) -> Partition:
     """Divide `start` by the axes of `limit`, in order, each as finely as is allowed, up to the first that is not.
 
-    `limit` says of each axis how many of its smallest groups are put together at least. Groups are put together from
-    the smallest up: which ones does not depend on what is counted in them, so that it tells nothing of it. For the same
-    reason nothing is tried after an axis that was refused: two refusals together could give a small number away.
+    `limit` says of each axis how many of its last groups are put together at least. Groups are put together in an order
+    that does not depend on what is counted in them, so that it tells nothing of it. For the same reason nothing is
+    tried after an axis that was refused: two refusals together could give a small number away.
     """
     found, taken = start, {axis for axis, _ in start.steps}
     for axis, fewest in limit:
@@ -123,8 +123,8 @@ def finest(
     return found
 
 
-def _divided(found: Partition, axis: int, groups: Integers, smallest: int) -> Partition:
-    return Partition(crossed(found.blocks, groups), (*found.steps, (axis, smallest)))
+def _divided(found: Partition, axis: int, groups: Integers, last: int) -> Partition:
+    return Partition(crossed(found.blocks, groups), (*found.steps, (axis, last)))
 
 
 def _is_told(finer: Partition, before: Partition, axis: Axis, policy: Policy) -> bool:

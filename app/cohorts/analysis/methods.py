@@ -81,7 +81,7 @@ def _withheld(disclosure: Disclosure) -> Iterator[str]:
     yield (
         f"Disclosure profile {disclosure.profile}: counts of 1 to {disclosure.threshold} patients{zero} are withheld, "
         "and whatever they could be reckoned from; withheld numbers are null and say why. Groups are withheld whole, "
-        "from the smallest up."
+        "those named last first."
     )
     if disclosure.rounded_to > 1:
         yield (

@@ -18,15 +18,17 @@ _MOST_STEPS: Final = 40
 
 
 def days_cut(event: Integers, censored: Integers, policy: Policy, most: int) -> Cut:
-    """Return the ends of at most so many steps, in days, with about as many events each; none where none is borne.
+    """Return the ends of at most so many steps, in days; none where none is borne.
 
-    Rows are days. Within every step, and after the last one, the whole cohort has safe numbers of events and censored.
+    The steps and what follows the last of them hold about as many patients each. Rows are days. Within every step, and
+    after the last one, the whole cohort has safe numbers of events and censored.
     """
     n_days = max(event.shape[0], censored.shape[0])
     events, left = (_per_day(table, n_days) for table in (event, censored))
     ends = _ends(events, left, policy)
     steps = min(len(ends), most, _MOST_STEPS)
-    return tuple(sorted({ends[round((number + 1) * len(ends) / steps) - 1] for number in range(steps)}))
+    places = (max(round(number * len(ends) / (steps + 1)) - 1, 0) for number in range(1, steps + 1))
+    return tuple(sorted({ends[place] for place in places}))
 
 
 def _per_day(table: Integers, n_days: int) -> Integers:

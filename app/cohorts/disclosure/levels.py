@@ -30,6 +30,10 @@ FAMILY: Final[Mapping[str, str]] = {
     "lvef.reduced": "lvef.first",
 }
 """The first of a family stands for all of it."""
+NAMED: Final = frozenset(
+    {"male", "treatment.ivig", "corticosteroids.inflammatory", "corticosteroids.stress", _PHENOTYPE[0]}
+)
+"""Variables (or families) that the names of groups tell of: all of `male` are male."""
 # What the levels of a variable are made of beside its family.
 _BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
     "echo.follow_up_day": tuple(f"{heart}.{part}" for heart in _HEART for part in ("first", "follow_up", "difference")),

@@ -36,7 +36,7 @@ _MADE_OF_OTHERS: Final = frozenset({"treatment_corticosteroids", "phenotype"})
 """Crossed with what they are made of, these leave groups empty, which a policy that withholds 0 does not allow."""
 _NOTHING: Final = None
 # On average a step of a curve holds so many times the numbers that would be too small.
-_TIMES_THRESHOLD: Final = 2
+_TIMES_THRESHOLD: Final = 3
 
 
 class Release:
@@ -51,7 +51,6 @@ class Release:
         self._cuts: tuple[Cut, Partition | None] | None = None
         whole = [(axis, 0) for axis in range(len(self._axes))]
         self.heads = self._finest(self._safe(np.array([counts.n])), whole, None)
-        self._given = self._finest(self._given_safely, self._limit, None)
 
     @property
     def _limit(self) -> list[tuple[int, int]]:
@@ -69,28 +68,19 @@ class Release:
             return _NOTHING
         return finest(self._axes, whole, limit, self.policy, allowed)
 
-    def _given_safely(self, blocks: Integers) -> bool:
-        """Say whether those with anakinra and those without may be told apart in blocks.
-
-        A block of one treatment tells nothing: all of it were given anakinra, or none, by the name of the group.
-        """
-        strata = self._strata
-        treatments = np.unique([s.treatment for s in strata.counts.strata], return_inverse=True)[1]
-        mixed = [np.unique(treatments[blocks == block]).size > 1 for block in blocks]
-        table = np.array([np.where(strata.with_anakinra, strata.n, 0), np.where(strata.with_anakinra, 0, strata.n)])
-        inside = np.array(mixed, dtype=bool)
-        if not inside.any():
-            return True
-        return levels_are_safe(table[:, inside], blocks[inside], self.policy)
+    def _with_anakinra(self) -> Partition | None:
+        """Return the first division that tells those with anakinra from all others by the names of its groups."""
+        for axis, last in self._limit[:1]:
+            found = Partition(self._axes[axis].pooled(last), ((axis, last),))
+            if found.composes(self._strata.with_anakinra):
+                return found
+        return _NOTHING
 
     def sized(self, chosen: Flags) -> bool:
         """Say whether it may be told how many patients chosen strata hold."""
         if not chosen.any():
             return self.policy.zero_shown
-        if self.heads is not None and self.heads.composes(chosen):
-            return True
-        given = self._strata.with_anakinra
-        return bool(given[chosen].all()) and self._given is not None and _composes(self._given, chosen, given)
+        return _is_whole(self.heads, chosen)
 
     def shown(self, name: str, chosen: Flags) -> Shown:
         """Say how much of a variable may be shown of chosen strata."""
@@ -126,13 +116,16 @@ class Release:
     def _of(
         self, name: str, table: Integers, limit: list[tuple[int, int]], start: Partition | None
     ) -> Partition | None:
-        safe = self._safe(table)
-        if (self._strata.applying(name) == self._strata.n).all():
-            return self._finest(safe, limit, start)
-        if self._given is None:
-            return _NOTHING
-        steps = [step for step in limit if step in self._given.steps]
-        return self._finest(lambda blocks: safe(blocks) and self._given_safely(blocks), steps, start)
+        within = self._strata.applying(name) > 0
+        if within.all():
+            found = self._finest(self._safe(table), limit, start)
+        else:
+            start = start or self._with_anakinra()
+            inside = self._safe(table[:, within])
+            found = None if start is None else self._finest(lambda blocks: inside(blocks[within]), limit, start)
+        # What follows from the names of the groups is told as finely as the groups are, or not at all.
+        names_tell = name in levels.NAMED and (found is None or found.steps != tuple(self._limit))
+        return _NOTHING if names_tell else found
 
     def fever(self, chosen: Flags) -> Shown:
         """Say how much may be told of the outcomes of fever: `part` leaves out why patients are not on the curve."""
@@ -164,9 +157,10 @@ class Release:
         if outcomes is None:
             return (), None
         event, censored, _ = levels.fever(self._strata)[1]
-        shown = [n for row in (event, censored) for n in outcomes.sums(row).tolist() if n]
-        most = min(shown, default=0) // (_TIMES_THRESHOLD * (policy.threshold + 1))
-        cut = days_cut(*self._by_day(), policy, max(most, 1))
+        coarse = next((Partition(self._axes[a].pooled(n)) for a, n in outcomes.steps), outcomes)
+        shown = [n for row in (event, censored) for n in coarse.sums(row).tolist() if n]
+        parts = min(shown, default=0) // (_TIMES_THRESHOLD * (policy.threshold + 1))
+        cut = days_cut(*self._by_day(), policy, max(parts - 1, 1))
         return (cut, self._bearing(cut)) if cut else ((), None)
 
     def bears(self, cut: Cut, chosen: Flags) -> bool:
@@ -222,7 +216,7 @@ def _is_whole(found: Partition | None, chosen: Flags) -> bool:
 def _axis(counts: Counts, name: By) -> Axis:
     axis = AXES[name]
     places = {group: place for place, group in enumerate(axis.labels)}
-    return Axis.of(np.array([places[axis.of(s)] for s in counts.strata], dtype=np.int64), counts.n)
+    return Axis.of(np.array([places[axis.of(s)] for s in counts.strata], dtype=np.int64))
 
 
 def _composes(found: Partition, chosen: Flags, within: Flags) -> bool:

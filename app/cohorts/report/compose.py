@@ -66,7 +66,7 @@ class Links:
         for name in ("quantile_method", "adjust", "confidence", "interval"):
             if getattr(question, name) != getattr(default, name):
                 asked.append((name, str(getattr(question, name))))
-        self.asked = asked
+        self.asked = [*asked, *_profile(question)]
         self.clock: list[tuple[str, str]] = [("time_zero", question.time_zero)] if question.time_zero else []
         self.clock += [("sustained", "true")] if question.sustained else []
 
@@ -79,6 +79,14 @@ class Links:
         """Return the address of a section as CSV."""
         clock = self.clock if section == "defervescence" else []
         return self.to(f"analysis/{section}", *clock, ("format", "csv"))
+
+
+def _profile(question: Question) -> Iterator[tuple[str, str]]:
+    """Name the profile that asks for the same policy again: the one that was added to the server's."""
+    policies = question.disclosure.chain
+    if policies:
+        server, *_ = policies[0].profiles
+        yield "disclosure", next((name for name in policies[-1].profiles if name != server), server)
 
 
 def _facts(cohort: Cohort, analysis: Analysis, question: Question) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,12 @@ MOST_PATIENTS: Final = 20_000
 """So many patients are looked at; past that the page says so, and its making stays within bounds."""
 
 
+WITHHELD: Final[tuple[tuple[Disagreement, ...], str]] = (
+    (),
+    "How many patients have a stated fact that their own data contradict is withheld under the disclosure profile.",
+)
+
+
 def counted(patients: Iterable[Patient]) -> tuple[tuple[Disagreement, ...], str]:
     """Count the patients of each disagreement, most frequent first, and say it in a sentence. No values, no ids."""
     found: Counter[tuple[str, str]] = Counter()

@@ -18,7 +18,7 @@ from app.cohorts.analysis.service import Kept, etag_of, normal_of
 from app.cohorts.figures import FigureName, drawing
 from app.cohorts.figures.gather import SECTION, Picture, pictures
 from app.cohorts.report.compose import compose
-from app.cohorts.report.disagreements import counted
+from app.cohorts.report.disagreements import WITHHELD, counted
 from app.cohorts.report.page import policy, render
 from app.cohorts.store.model import Cohort
 
@@ -102,7 +102,7 @@ class Publisher:
             if (found := self._found(etag, known, policy())) is not None:
                 return found
             counts = Counts.read(reader, cohort, variables_of(question))
-            differ = counted(reader.disagreeing(cohort))
+            differ = WITHHELD if question.disclosure.chain else counted(reader.disagreeing(cohort))
         analysis = analyse(cohort, counts, question, self.normal)
         return self._new(etag, render(compose(cohort, analysis, counts, question, differ)), policy())
 
