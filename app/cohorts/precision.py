@@ -54,7 +54,8 @@ DIGITS: Final[Mapping[str, int]] = {
     "fold": 2,
 }
 
-_HALF_UP: Final = Context(rounding=ROUND_HALF_UP)
+# So many digits that the largest double has room: what no range allows is rounded like any other, and refused after.
+_HALF_UP: Final = Context(prec=400, rounding=ROUND_HALF_UP)
 _ONE: Final = Decimal(1)
 # Below this size a product of two doubles lies within a millionth of the true one, so that what is no near tie is safe.
 _SAFE: Final = 1e9
@@ -64,9 +65,10 @@ _NEAR_TIE: Final = 0.4999
 def scaled(value: float, factor: int) -> int:
     """Return value x factor as the nearest whole number, half up, of the decimal number as written."""
     product = value * factor
-    nearest = round(product)
-    if -_NEAR_TIE < product - nearest < _NEAR_TIE and -_SAFE < product < _SAFE:
-        return nearest
+    if -_SAFE < product < _SAFE:
+        nearest = round(product)
+        if -_NEAR_TIE < product - nearest < _NEAR_TIE:
+            return nearest
     return scaled_exactly(exact(value), factor)
 
 

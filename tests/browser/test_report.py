@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 
 import pytest
 
 from app.cohorts.figures import NAMES
+from tests import hostile
 
 pytestmark = pytest.mark.browser
 
@@ -105,3 +107,25 @@ def test_a_figure_stands_alone(visit, service, name):
     sizes = visit.page.evaluate("[innerWidth, document.documentElement.getBoundingClientRect().width]")
     assert 0 < sizes[1] <= sizes[0]
     assert_quiet(visit, service, path)
+
+
+def test_hostile_records_do_nothing_in_a_browser(visit, service):
+    """Every text field holds what would run, call home or open a dialog if anybody took it for markup."""
+    created = visit.page.request.post(f"{service}/v1/cohorts", data={"name": HOSTILE, "description": HOSTILE})
+    path = created.headers["location"]
+    sent = "".join(json.dumps(one) + "\n" for _, _, one in hostile.records())
+    added = visit.page.request.post(
+        f"{service}{path}/patients?on_error=skip", data=sent, headers={"content-type": "application/x-ndjson"}
+    )
+    assert added.status == 200
+    assert added.json()["report"]["added"] > 50
+    dialogs: list[str] = []
+    visit.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    pages = [f"{path}/report", *(f"{path}/figures/{name}.svg" for name in NAMES)]
+    pages += ["/v1/cohorts", f"{path}/patients", f"{path}/analysis"]
+    for page in pages:
+        visit.requests.clear()
+        visit.page.goto(f"{service}{page}")
+        assert visit.page.locator("script, img, iframe, object, embed").count() == 0, page
+        assert [url for url in visit.requests if not url.endswith("/favicon.ico")] == [f"{service}{page}"]
+    assert dialogs == []
