@@ -147,6 +147,20 @@ def test_through_parameters_and_headers(api):
     everything_is_there(api, path, api.client.get(path).json()["n"])
 
 
+def test_nul_names_nothing(api):
+    """PostgreSQL takes no NUL in a text, not even to look for."""
+    path = api.create(record(1))
+    for method, asked in (
+        ("GET", "/v1/cohorts/%2500"),
+        ("GET", "/v1/jobs/%2500"),
+        ("GET", f"{path}/patients/%2500"),
+        ("DELETE", f"{path}/patients/%2500"),
+        ("DELETE", "/v1/cohorts/%2500"),
+    ):
+        assert api.client.request(method, asked, headers={"if-match": "*"}).status_code == 404
+    assert api.add("/v1/cohorts/%2500", lines(record(2)), idempotency_key="a").status_code == 404
+
+
 def asked_with(api: Api, path: str, payload: str) -> None:
     told = quote(payload, safe="")
     for asked in (

@@ -73,7 +73,7 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         """
         self._settle()
         one = sa.select(COHORTS).where(COHORTS.c.id == cohort_id).with_for_update()
-        row = self._connection.execute(one).one_or_none()
+        row = self._one(one, cohort_id)
         if row is None:
             raise CohortNotFoundError("There is no such cohort.")
         if row.number in self._changes:
