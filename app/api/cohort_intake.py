@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
 from typing import Annotated, Final, Literal
+from urllib.parse import quote
 
 from fastapi import Header
 from starlette.requests import Request
@@ -149,8 +150,8 @@ def once_of(request: Request, header: str | None, body: Spooled, media_type: str
 
 
 def scope_of(request: Request) -> str:
-    """Return within what a key is unique: the method and the path."""
-    return f"{request.method} {request.url.path}"
+    """Return within what a key is unique: the method and the path, which may hold anything and is kept quoted."""
+    return f"{request.method} {quote(request.url.path, safe='/%')}"
 
 
 def sent_of(body: Spooled, media_type: str, on_error: OnError = "refuse") -> Sent:

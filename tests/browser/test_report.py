@@ -8,6 +8,7 @@ import zlib
 import pytest
 
 from app.cohorts.figures import NAMES
+from tests import hostile
 
 pytestmark = pytest.mark.browser
 
@@ -105,3 +106,21 @@ def test_a_figure_stands_alone(visit, service, name):
     sizes = visit.page.evaluate("[innerWidth, document.documentElement.getBoundingClientRect().width]")
     assert 0 < sizes[1] <= sizes[0]
     assert_quiet(visit, service, path)
+
+
+def test_hostile_text_does_nothing_in_a_browser(visit, service):
+    """Name and description hold all that would run, call home or open a dialog if anybody took it for markup."""
+    sent = {"name": "".join(hostile.MARKUP)[:200], "description": "\n".join((*hostile.MARKUP, *hostile.SQL))}
+    created = visit.page.request.post(f"{service}/v1/cohorts", data=sent)
+    assert created.status == 201
+    path = created.headers["location"]
+    dialogs: list[str] = []
+    visit.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    pages = [f"{path}/report", *(f"{path}/figures/{name}.svg" for name in NAMES)]
+    pages += ["/v1/cohorts", path, f"{path}/patients", f"{path}/analysis"]
+    for page in pages:
+        visit.requests.clear()
+        visit.page.goto(f"{service}{page}")
+        assert visit.page.locator("script, img, iframe, object, embed").count() == 0, page
+        assert [url for url in visit.requests if not url.endswith("/favicon.ico")] == [f"{service}{page}"]
+    assert dialogs == []

@@ -52,11 +52,13 @@ def upgrade(url: str, statements: tuple[str, ...], revision: str = NEXT) -> None
 
 def _upgrade(url: str, statements: tuple[str, ...], revision: str) -> None:
     engine = make_engine(url, timeout_seconds=60)
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        for statement in statements:
-            connection.execute(sa.text(statement))
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
-    engine.dispose()
+    try:
+        with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+            for statement in statements:
+                connection.execute(sa.text(statement))
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+    finally:
+        engine.dispose()
 
 
 def must_be_filled(url: str) -> tuple[str, ...]:

@@ -106,3 +106,9 @@ def test_a_closed_bound_compares_as_its_threshold(operator, holds, fails):
     assert threshold.is_met(holds)
     assert not plain(fails)
     assert not threshold.is_met(fails)
+
+
+@pytest.mark.parametrize("value", [1e27, 1e28, 7.5e288, 1.7976931348623157e308, -1.7976931348623157e308])
+def test_the_largest_numbers_are_rounded_like_any_other(value):
+    assert scaled(value, 100) == int(Decimal(repr(value)) * 100)
+    assert at_precision(value, 100) == value

@@ -48,10 +48,14 @@ class Reader:
     def _settle(self) -> None:
         """Write what waits to be written, so that what is read tells of it. A reader has nothing of the kind."""
 
+    def _one(self, statement: sa.Select[Any], name: str) -> sa.Row[Any] | None:
+        """Return the row of a name that was sent, None when there is none. PostgreSQL takes no NUL to look for."""
+        return None if "\x00" in name else self._connection.execute(statement).one_or_none()
+
     def cohort(self, cohort_id: str) -> Cohort:
         """Return a cohort with its current version and n, or raise CohortNotFoundError."""
         self._settle()
-        row = self._connection.execute(_COHORT.where(self._seen, COHORTS.c.id == cohort_id)).first()
+        row = self._one(_COHORT.where(self._seen, COHORTS.c.id == cohort_id), cohort_id)
         if row is None:
             raise CohortNotFoundError("There is no such cohort.")
         return cohort_of(row)
@@ -65,7 +69,7 @@ class Reader:
     def patient(self, cohort: Cohort, patient_id: str) -> Patient:
         """Return one patient, or raise PatientNotFoundError."""
         one = _PATIENT.where(PATIENTS.c.cohort_number == cohort.number, PATIENTS.c.patient_id == patient_id)
-        row = self._connection.execute(one).one_or_none()
+        row = self._one(one, patient_id)
         if row is None:
             raise PatientNotFoundError("The cohort has no such patient.")
         return Patient(*row)
@@ -140,7 +144,7 @@ class Reader:
     def job(self, job_id: str) -> Job:
         """Return a job as far as it has come, or raise JobNotFoundError."""
         one = sa.select(JOBS).where(JOBS.c.tenant == self.tenant, JOBS.c.id == job_id)
-        row = self._connection.execute(one).one_or_none()
+        row = self._one(one, job_id)
         if row is None:
             raise JobNotFoundError("There is no such job.")
         return job_of(row, self._board)

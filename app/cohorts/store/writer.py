@@ -74,7 +74,7 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         """
         self._settle()
         one = sa.select(COHORTS).where(self._seen, COHORTS.c.id == cohort_id).with_for_update()
-        row = self._connection.execute(one).first()
+        row = self._one(one, cohort_id)
         if row is None:
             raise CohortNotFoundError("There is no such cohort.")
         if row.number in self._changes:
