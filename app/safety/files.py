@@ -106,10 +106,12 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _rated(record: HazardRecord, matrix: RiskMatrix) -> Hazard:
     tests = dict.fromkeys(t for c in record.control for t in c.tests)
+    # Controls that are being built lower nothing yet.
+    likelihood = record.likelihood if record.status == "planned" else record.likelihood_after
     return Hazard(
         **record.model_dump(),
         initial_risk=matrix.level(record.severity, record.likelihood),
-        residual_risk=matrix.level(record.severity, record.likelihood_after),
+        residual_risk=matrix.level(record.severity, likelihood),
         verification=tuple(tests),
     )
 

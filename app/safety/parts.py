@@ -75,7 +75,7 @@ class HazardRecord(Part):
     harm: str = Field(description="What may happen to a patient")
     severity: Step = Field(description="Severity of the harm, 1 to 5; controls do not change it")
     likelihood: Step = Field(description="Likelihood without the controls, 1 to 5")
-    likelihood_after: Step = Field(description="Likelihood with the controls, 1 to 5")
+    likelihood_after: Step = Field(description="Likelihood with the controls, 1 to 5; of a planned one: hoped for")
     control: tuple[HazardControl, ...] = Field(min_length=1, description="The controls")
     residual: str = Field(description="What is left, in words")
     status: HazardStatus = Field(
@@ -91,7 +91,7 @@ class Hazard(HazardRecord):
     """One hazard with its risk by the matrix."""
 
     initial_risk: RiskLevel = Field(description="Level without the controls")
-    residual_risk: RiskLevel = Field(description="Level with the controls")
+    residual_risk: RiskLevel = Field(description="Level with the controls; of a planned hazard still the one without")
     verification: tuple[TestId, ...] = Field(description="Every test of its controls; empty only while planned")
 
 

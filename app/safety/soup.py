@@ -74,12 +74,11 @@ def installed(records: Mapping[str, SoupRecord]) -> tuple[SoupItem, ...]:
     Versions and licences are those of the installed packages. One that is recorded and not installed (it is for
     another platform) has no version.
     """
-    needed = {name: _needed_of(name) for name in _closure(records)}
     bringers: dict[str, set[str]] = {}
     for root in records:
         for name in _closure([root]):
             bringers.setdefault(name, set()).add(root)
-    return tuple(_soup(name, records.get(name), bringers.get(name, set())) for name in sorted(needed))
+    return tuple(_soup(name, records.get(name), bringers[name]) for name in sorted(bringers))
 
 
 def _soup(name: str, record: SoupRecord | None, bringers: set[str]) -> SoupItem:
