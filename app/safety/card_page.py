@@ -9,10 +9,10 @@ from app.clinical.rulebook.analytes import AnalyteRule
 from app.clinical.rulebook.ctcae_terms import BandRule, CtcaeTermRule, GapRule
 from app.clinical.rulebook.model import Band, Sourced
 from app.safety.markdown import code, items, page, table
-from app.safety.parts import Card, Validation
+from app.safety.parts import AlgorithmCard, CardValidation
 
 
-def card_page(card: Card, rules: LoadedRuleSet) -> str:
+def card_page(card: AlgorithmCard, rules: LoadedRuleSet) -> str:
     """Return the page."""
     return page(
         f"# {card.id} {card.version}",
@@ -35,13 +35,13 @@ def card_page(card: Card, rules: LoadedRuleSet) -> str:
     )
 
 
-def _inputs(card: Card) -> str:
+def _inputs(card: AlgorithmCard) -> str:
     rows = ((f"`{i.name}`", i.unit or "", i.possible or "", i.plausible or "") for i in card.inputs)
     text = "Outside the possible range a value is refused, outside the plausible one unless it is overridden."
     return f"## Inputs\n\n{text}\n\n" + table(("input", "unit", "possible", "plausible"), rows)
 
 
-def _validation(one: Validation) -> str:
+def _validation(one: CardValidation) -> str:
     return f"- {one.what}\n{code(one.tests)}"
 
 

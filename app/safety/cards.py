@@ -10,7 +10,7 @@ from app.clinical.rulebook.analytes import AnalyteRule, Span
 from app.clinical.rulebook.catalogue import citation
 from app.clinical.rulebook.model import Range, Source
 from app.safety.files import Data, SafetyDataError
-from app.safety.parts import Attributes, Card, CardInput, CardNotes
+from app.safety.parts import AlgorithmCard, AttributeUse, CardInput, CardNotes
 
 # Fields whose ranges stand under another name.
 _MEASURES = {
@@ -30,16 +30,16 @@ _READ = {
 }
 
 
-def cards_of(rulebook: Rulebook, data: Data) -> tuple[Card, ...]:
+def cards_of(rulebook: Rulebook, data: Data) -> tuple[AlgorithmCard, ...]:
     """Return the cards of every rule set that somebody wrote notes about."""
     inputs = _Inputs(rulebook)
     return tuple(card(rules, data.cards[rules.id], inputs) for rules in rulebook.all() if rules.id in data.cards)
 
 
-def card(rules: LoadedRuleSet, notes: CardNotes, inputs: _Inputs) -> Card:
+def card(rules: LoadedRuleSet, notes: CardNotes, inputs: _Inputs) -> AlgorithmCard:
     """Return one rule set's card."""
     header = rules.content.rule_set
-    return Card(
+    return AlgorithmCard(
         id=rules.id,
         version=header.version,
         sha256=rules.sha256,
@@ -65,10 +65,10 @@ def _source(source: Source) -> str:
     return f"{citation(source)} ({_READ[source.reading]})"
 
 
-def _attributes(rules: LoadedRuleSet) -> Iterator[Attributes]:
+def _attributes(rules: LoadedRuleSet) -> Iterator[AttributeUse]:
     for name, use in rules.content.rule_set.uses.model_dump().items():
         if use != _UNUSED:
-            yield Attributes(name=name, use=use)
+            yield AttributeUse(name=name, use=use)
 
 
 class _Inputs:

@@ -14,15 +14,15 @@ from pydantic import Field, TypeAdapter
 from app.safety.parts import (
     AttributeMapping,
     CardNotes,
-    Guidance,
+    GuidanceMapping,
     Hazard,
     HazardRecord,
-    Matrix,
+    IntendedUse,
     Part,
-    Requirement,
+    RiskMatrix,
+    SafetyRequirement,
     SoftwareClass,
     SoupRecord,
-    Use,
 )
 
 DATA: Final = Path(__file__).parent / "data"
@@ -37,13 +37,13 @@ class SafetyDataError(Exception):
 class Data(Part):
     """Everything that is written by hand."""
 
-    use: Use
+    use: IntendedUse
     software_class: SoftwareClass
-    matrix: Matrix
+    matrix: RiskMatrix
     hazards: tuple[Hazard, ...]
-    requirements: tuple[Requirement, ...]
+    requirements: tuple[SafetyRequirement, ...]
     cards: dict[str, CardNotes]
-    fda_cds: Guidance
+    fda_cds: GuidanceMapping
     onc_hti_1: tuple[AttributeMapping, ...]
     soup: dict[str, SoupRecord]
 
@@ -66,7 +66,7 @@ class _Log(Part):
 
 
 class _Requirements(Part):
-    requirement: tuple[Requirement, ...] = Field(min_length=1)
+    requirement: tuple[SafetyRequirement, ...] = Field(min_length=1)
 
 
 @cache
@@ -78,7 +78,7 @@ def load() -> Data:
 def read(folder: Path) -> Data:
     """Read a folder of data files. Hazards stand in `hazards-*.toml`, cards in `cards-*.toml`."""
     case, mapping = _toml(folder / "case.toml"), _toml(folder / "regulation.toml")
-    matrix = Matrix.model_validate(case["matrix"])
+    matrix = RiskMatrix.model_validate(case["matrix"])
     logs = (_Log.model_validate(_toml(path)) for path in sorted(folder.glob("hazards-*.toml")))
     cards: dict[str, Any] = {}
     for path in sorted(folder.glob("cards-*.toml")):
@@ -104,12 +104,14 @@ def _toml(path: Path) -> dict[str, Any]:
     return tomli.loads(path.read_text(encoding="utf-8"))
 
 
-def _rated(record: HazardRecord, matrix: Matrix) -> Hazard:
+def _rated(record: HazardRecord, matrix: RiskMatrix) -> Hazard:
     tests = dict.fromkeys(t for c in record.control for t in c.tests)
+    # Controls that are being built lower nothing yet.
+    likelihood = record.likelihood if record.status == "planned" else record.likelihood_after
     return Hazard(
         **record.model_dump(),
         initial_risk=matrix.level(record.severity, record.likelihood),
-        residual_risk=matrix.level(record.severity, record.likelihood_after),
+        residual_risk=matrix.level(record.severity, likelihood),
         verification=tuple(tests),
     )
 
@@ -143,7 +145,7 @@ def _hazard_faults(hazard: Hazard) -> Iterator[str]:
         yield f"{hazard.status} needs a reason"
 
 
-def _matrix_faults(matrix: Matrix) -> Iterator[str]:
+def _matrix_faults(matrix: RiskMatrix) -> Iterator[str]:
     """Yield where a graver or likelier harm would be the smaller risk."""
     rows = matrix.risk
     if len(rows) != len(matrix.likelihood) or any(len(row) != len(matrix.severity) for row in rows):

@@ -10,7 +10,7 @@ from app.safety.card_page import card_page
 from app.safety.cards import cards_of
 from app.safety.files import Data, load
 from app.safety.markdown import code, items, page, table
-from app.safety.parts import EndpointMapping, Hazard, Matrix, Requirement
+from app.safety.parts import EndpointMapping, Hazard, RiskMatrix, SafetyRequirement
 from app.safety.soup import Locked, locked
 
 
@@ -66,7 +66,7 @@ _CONTENTS = (
 )
 
 
-def _matrix(matrix: Matrix) -> str:
+def _matrix(matrix: RiskMatrix) -> str:
     head = ["likelihood", *(f"{s.value} {s.label}" for s in matrix.severity)]
     rows = [(f"{step.value} {step.label}", *matrix.risk[step.value - 1]) for step in reversed(matrix.likelihood)]
     return "\n".join(
@@ -166,7 +166,7 @@ def _trace(data: Data) -> str:
     )
 
 
-def _requirement(one: Requirement) -> str:
+def _requirement(one: SafetyRequirement) -> str:
     hazards = f" Hazards: {', '.join(one.hazards)}." if one.hazards else ""
     tests = code(one.tests).rstrip("\n") if one.tests else "  - planned: not verified here yet"
     return f"- **{one.id}** {one.text} ({one.source}).{hazards}\n{tests}"

@@ -21,7 +21,7 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ScaleStep(Part):
+class RiskStep(Part):
     """One step of the severity or of the likelihood scale."""
 
     value: Step = Field(description="1 is the least, 5 the most")
@@ -29,7 +29,7 @@ class ScaleStep(Part):
     meaning: str = Field(description="What it stands for here")
 
 
-class Level(Part):
+class RiskLevel(Part):
     """One level of risk."""
 
     level: Step = Field(description="1 is the least, 5 the most")
@@ -37,22 +37,22 @@ class Level(Part):
     meaning: str = Field(description="The same in words")
 
 
-class Matrix(Part):
+class RiskMatrix(Part):
     """The 5 by 5 matrix: severity and likelihood give the level of a risk."""
 
-    severity: tuple[ScaleStep, ...] = Field(min_length=5, max_length=5, description="How bad the harm is")
-    likelihood: tuple[ScaleStep, ...] = Field(min_length=5, max_length=5, description="How often it is to be expected")
-    levels: tuple[Level, ...] = Field(min_length=5, max_length=5, description="The levels and what they call for")
+    severity: tuple[RiskStep, ...] = Field(min_length=5, max_length=5, description="How bad the harm is")
+    likelihood: tuple[RiskStep, ...] = Field(min_length=5, max_length=5, description="How often it is to be expected")
+    levels: tuple[RiskLevel, ...] = Field(min_length=5, max_length=5, description="The levels and what they call for")
     risk: tuple[tuple[Step, ...], ...] = Field(
         description="Levels: a row for each likelihood from 1 to 5, in it a column for each severity from 1 to 5"
     )
 
-    def level(self, severity: int, likelihood: int) -> Level:
+    def level(self, severity: int, likelihood: int) -> RiskLevel:
         """Return the level of a risk."""
         return self.levels[self.risk[likelihood - 1][severity - 1] - 1]
 
 
-class Control(Part):
+class HazardControl(Part):
     """One control of a hazard and the tests that show it at work."""
 
     what: str = Field(description="What is done about it")
@@ -75,8 +75,8 @@ class HazardRecord(Part):
     harm: str = Field(description="What may happen to a patient")
     severity: Step = Field(description="Severity of the harm, 1 to 5; controls do not change it")
     likelihood: Step = Field(description="Likelihood without the controls, 1 to 5")
-    likelihood_after: Step = Field(description="Likelihood with the controls, 1 to 5")
-    control: tuple[Control, ...] = Field(min_length=1, description="The controls")
+    likelihood_after: Step = Field(description="Likelihood with the controls, 1 to 5; of a planned one: hoped for")
+    control: tuple[HazardControl, ...] = Field(min_length=1, description="The controls")
     residual: str = Field(description="What is left, in words")
     status: HazardStatus = Field(
         description="controlled: the residual risk is acceptable; tolerated: undesirable, with the reason; open: more "
@@ -90,12 +90,12 @@ class HazardRecord(Part):
 class Hazard(HazardRecord):
     """One hazard with its risk by the matrix."""
 
-    initial_risk: Level = Field(description="Level without the controls")
-    residual_risk: Level = Field(description="Level with the controls")
+    initial_risk: RiskLevel = Field(description="Level without the controls")
+    residual_risk: RiskLevel = Field(description="Level with the controls; of a planned hazard still the one without")
     verification: tuple[TestId, ...] = Field(description="Every test of its controls; empty only while planned")
 
 
-class Requirement(Part):
+class SafetyRequirement(Part):
     """One requirement and the tests that verify it."""
 
     id: str = Field(pattern=r"^R-[A-Z]{3}-[0-9]{2}$", description="Stable id")
@@ -106,7 +106,7 @@ class Requirement(Part):
     status: RequirementStatus = Field(default="verified", description="planned: being built, not yet verified here")
 
 
-class Use(Part):
+class IntendedUse(Part):
     """Who the service is for, and what it is not for. Nothing here is a clearance or an approval."""
 
     standing: tuple[str, ...] = Field(description="What no one has done: cleared, certified, signed off")
@@ -137,14 +137,14 @@ class CardInput(Part):
     plausible: str | None = Field(default=None, description="Outside it is refused without an override")
 
 
-class Validation(Part):
+class CardValidation(Part):
     """One piece of evidence for a rule set."""
 
     what: str = Field(description="What was compared with what")
     tests: tuple[TestId, ...] = Field(default=(), description="pytest ids")
 
 
-class Change(Part):
+class CardChange(Part):
     """One line of a rule set's change log."""
 
     version: str = Field(description="Version of the rule set")
@@ -159,20 +159,20 @@ class CardNotes(Part):
     forbidden: tuple[str, ...] = Field(min_length=1, description="What it must not be used for")
     inputs: tuple[str, ...] = Field(description="Request fields, or analytes by their names, that it looks at")
     logic: str = Field(description="How its numbers are put together")
-    validation: tuple[Validation, ...] = Field(min_length=1, description="Evidence, and what is missing of it")
+    validation: tuple[CardValidation, ...] = Field(min_length=1, description="Evidence, and what is missing of it")
     failures: tuple[str, ...] = Field(min_length=1, description="How it fails")
     subgroups: str = Field(description="For whom it may hold less well")
-    change: tuple[Change, ...] = Field(min_length=1, description="Change log, the newest last")
+    change: tuple[CardChange, ...] = Field(min_length=1, description="Change log, the newest last")
 
 
-class Attributes(Part):
+class AttributeUse(Part):
     """How a rule set uses attributes of a person, shortened to those that it uses."""
 
     name: str = Field(description="The attribute")
     use: str = Field(description="How it is used")
 
 
-class Card(Part):
+class AlgorithmCard(Part):
     """The card of one rule set."""
 
     id: str = Field(description="Id of the rule set")
@@ -189,15 +189,15 @@ class Card(Part):
     logic: str = Field(description="How its numbers are put together")
     rules: str = Field(description="Where every number stands with its source")
     sources: tuple[str, ...] = Field(description="Citations, and how closely each was read")
-    validation: tuple[Validation, ...] = Field(description="Evidence, and what is missing of it")
+    validation: tuple[CardValidation, ...] = Field(description="Evidence, and what is missing of it")
     failures: tuple[str, ...] = Field(description="How it fails")
     subgroups: str = Field(description="For whom it may hold less well")
-    attributes: tuple[Attributes, ...] = Field(description="Attributes of a person that it uses")
+    attributes: tuple[AttributeUse, ...] = Field(description="Attributes of a person that it uses")
     limitations: tuple[str, ...] = Field(description="As the rule file states them")
-    change: tuple[Change, ...] = Field(description="Change log, the newest last")
+    change: tuple[CardChange, ...] = Field(description="Change log, the newest last")
 
 
-class Mapping(Part):
+class CriterionMapping(Part):
     """How some operations stand to one criterion of the FDA's guidance."""
 
     criterion: Literal[1, 2, 3, 4] = Field(description="Which of the four")
@@ -214,10 +214,12 @@ class EndpointMapping(Part):
 
     paths: tuple[str, ...] = Field(min_length=1, description="Paths")
     what: str = Field(description="What they answer")
-    criteria: tuple[Mapping, ...] = Field(min_length=4, max_length=4, description="The four criteria, in order")
+    criteria: tuple[CriterionMapping, ...] = Field(
+        min_length=4, max_length=4, description="The four criteria, in order"
+    )
 
 
-class Guidance(Part):
+class GuidanceMapping(Part):
     """The developers' own reading of the FDA's guidance on clinical decision support. The FDA has seen none of it."""
 
     title: str = Field(description="The document")
@@ -245,7 +247,7 @@ class SoupRecord(Part):
     tests: tuple[TestId, ...] = Field(default=(), description="pytest ids of the checks")
 
 
-class Soup(Part):
+class SoupItem(Part):
     """One package of unknown provenance in the sense of IEC 62304."""
 
     name: str = Field(description="Package")
@@ -271,13 +273,13 @@ class SafetyCase(Part):
     """The safety case of this release, by its developers. Nobody has cleared, certified or signed it off."""
 
     version: str = Field(description="Version of the service")
-    use: Use = Field(description="Intended use")
+    use: IntendedUse = Field(description="Intended use")
     software_class: SoftwareClass = Field(description="Software safety class")
-    matrix: Matrix = Field(description="How risks are rated")
+    matrix: RiskMatrix = Field(description="How risks are rated")
     summary: CaseSummary = Field(description="The log in numbers")
     hazards: tuple[Hazard, ...] = Field(description="The hazard log")
-    requirements: tuple[Requirement, ...] = Field(description="Requirements and their tests")
-    cards: tuple[Card, ...] = Field(description="A card for each rule set")
-    fda_cds: Guidance = Field(description="The FDA's guidance on clinical decision support of January 2026")
+    requirements: tuple[SafetyRequirement, ...] = Field(description="Requirements and their tests")
+    cards: tuple[AlgorithmCard, ...] = Field(description="A card for each rule set")
+    fda_cds: GuidanceMapping = Field(description="The FDA's guidance on clinical decision support of January 2026")
     onc_hti_1: tuple[AttributeMapping, ...] = Field(description="Source attributes of the ONC's rule HTI-1")
-    soup: tuple[Soup, ...] = Field(description="Software of others that the service runs on")
+    soup: tuple[SoupItem, ...] = Field(description="Software of others that the service runs on")

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import tomli
 
-from app.safety.parts import Soup, SoupRecord
+from app.safety.parts import SoupItem, SoupRecord
 
 PROJECT: Final = "defervesce"
 _LONGEST_LICENCE: Final = 60
@@ -68,24 +68,23 @@ def _below(packages: Mapping[str, list[dict[str, Any]]], root: Named) -> Iterato
                 yield one[0]
 
 
-def installed(records: Mapping[str, SoupRecord]) -> tuple[Soup, ...]:
+def installed(records: Mapping[str, SoupRecord]) -> tuple[SoupItem, ...]:
     """Return the packages that this process runs on, with what is known of them.
 
     Versions and licences are those of the installed packages. One that is recorded and not installed (it is for
     another platform) has no version.
     """
-    needed = {name: _needed_of(name) for name in _closure(records)}
     bringers: dict[str, set[str]] = {}
     for root in records:
         for name in _closure([root]):
             bringers.setdefault(name, set()).add(root)
-    return tuple(_soup(name, records.get(name), bringers.get(name, set())) for name in sorted(needed))
+    return tuple(_soup(name, records.get(name), bringers[name]) for name in sorted(bringers))
 
 
-def _soup(name: str, record: SoupRecord | None, bringers: set[str]) -> Soup:
+def _soup(name: str, record: SoupRecord | None, bringers: set[str]) -> SoupItem:
     found = _distribution(name)
     stated = None if found is None else licence_of(found)
-    return Soup(
+    return SoupItem(
         name=name,
         version=None if found is None else found.version,
         licence=stated or (None if record is None else record.licence),

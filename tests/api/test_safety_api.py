@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.main import create_app
@@ -56,6 +57,16 @@ def test_who_has_the_case_is_not_sent_it_again(client, served):
     again = client.get("/v1/safety-case", headers={"if-none-match": etag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
     assert client.get("/v1/safety-case", headers={"if-none-match": '"other"'}).content == served.content
+
+
+def test_its_schemas_have_names_of_their_own():
+    """They are added to the document afterwards, and must not take the place of another model's."""
+    app = create_app(load_settings({"DEFERVESCE_DATABASE_URL": "sqlite://"}))
+    others = FastAPI.openapi(app)["components"]["schemas"].keys()
+    added = set(SafetyCase.model_json_schema()["$defs"]) | {"SafetyCase"}
+    assert len(added) > 15
+    assert added & others == set()
+    assert added <= app.openapi()["components"]["schemas"].keys()
 
 
 def test_one_hazard(client, served):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import tomllib
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def test_every_direct_dependency_has_an_entry():
 
 def test_direct_ones_are_those_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = {d.partition(">")[0].partition("[")[0].strip().lower() for d in project["dependencies"]}
+    named = {re.match(r"[A-Za-z0-9._-]+", d).group().lower() for d in project["dependencies"]}
     assert {name for name, p in LOCKED.items() if not p.brought_by} == named
 
 
