@@ -21,6 +21,7 @@ from app import __version__
 from app.api import (
     anakinra,
     analysis,
+    audit,
     cohorts,
     ctcae,
     examples,
@@ -30,6 +31,7 @@ from app.api import (
     patients,
     phenotype,
     protocols,
+    receipts,
     rules,
     statistics,
     survival,
@@ -37,6 +39,7 @@ from app.api import (
     treatment,
 )
 from app.api.about import DESCRIPTION, TAGS
+from app.api.auditing import Auditor, Lean, is_audited
 from app.api.cohort_service import Cohorts
 from app.api.context import Limits, context_of
 from app.api.cors import Cors
@@ -50,12 +53,20 @@ from app.api.openapi import complete
 from app.api.pages import add_pages
 from app.api.problems import ProblemError, internal, reply_to
 from app.api.readiness import Readiness
+from app.api.receipt_giving import Receipts
+from app.api.receipts_declared import gives_receipts
 from app.api.routes import lean_operation
 from app.clinical.refusal import RefusedInputError
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
 from app.cohorts.database import CohortDatabase, database_of
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
+from app.security.audit.trail import AuditTrail
+from app.security.receipts.commands import Replaying
+from app.security.receipts.keeper import ReceiptKeeper
+from app.security.receipts.model import Code, RuleSetUsed
+from app.security.receipts.replay import installed
+from app.security.sealing import seal_of
 from app.settings import Settings, SettingsError, load_settings
 
 _ANSWERED: Final = (
@@ -71,7 +82,7 @@ _ANSWERED: Final = (
 _WARM_UP_SECONDS: Final = 1.0
 
 
-def routers(rulebook: Rulebook, database: CohortDatabase) -> Iterable[APIRouter]:
+def routers(rulebook: Rulebook, database: CohortDatabase, kept: Receipts) -> Iterable[APIRouter]:
     """Build every topic's router from the rulebook; a topic is one line here."""
     held = Cohorts(rulebook, database)
     return (
@@ -90,6 +101,8 @@ def routers(rulebook: Rulebook, database: CohortDatabase) -> Iterable[APIRouter]
         jobs.build_router(held),
         analysis.build_router(rulebook, held),
         figures.build_router(rulebook, held),
+        audit.build_router(database),
+        receipts.build_router(kept),
     )
 
 
@@ -98,7 +111,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     with _no_collection():
         rulebook, database = load_rulebook(settings.rules_dir), database_of(settings)
-        return assemble(settings, rulebook, routers(rulebook, database), database)
+        trail = AuditTrail(database, seal_of(settings.signing_key_bytes))
+        database.trail = trail.of_transaction
+        kept = Receipts(_keeper(settings, rulebook, database, trail))
+        return assemble(settings, rulebook, routers(rulebook, database, kept), database, (trail, kept))
+
+
+def _keeper(settings: Settings, rulebook: Rulebook, database: CohortDatabase, trail: AuditTrail) -> ReceiptKeeper:
+    """Make what gives receipts, with the rules and the code that are installed."""
+    rules = [RuleSetUsed(**loaded.ref.model_dump(include={"id", "version", "sha256"})) for loaded in rulebook.all()]
+    here = installed(rules, Code(version=__version__, git_sha=settings.git_sha))
+    return ReceiptKeeper(database, trail, here, settings.signing_key_bytes)
 
 
 @contextmanager
@@ -114,10 +137,16 @@ def _no_collection() -> Iterator[None]:
 
 
 def assemble(
-    settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter], database: CohortDatabase | None = None
+    settings: Settings,
+    rulebook: Rulebook,
+    topics: Iterable[APIRouter],
+    database: CohortDatabase | None = None,
+    recording: tuple[AuditTrail, Receipts] | None = None,
 ) -> Service:
     """Put the topics' routers, the service's own operations and the pages into one application."""
-    app = Service(settings, database or database_of(settings))
+    database = database or database_of(settings)
+    trail, kept = recording or (AuditTrail(database), None)
+    app = Service(settings, database, Auditor(trail, everything=settings.audit == "everything"), kept)
     rule_sets = [health.RuleSetVersion(**loaded.ref.model_dump()) for loaded in rulebook.all()]
     version = health.version_of(__version__, settings.git_sha, rule_sets)
     for router in (*topics, health.build_router(version, app.metrics, lambda: app.ready, app.readiness)):
@@ -129,7 +158,9 @@ def assemble(
 class Service(FastAPI):
     """FastAPI with our own edge around it, and an OpenAPI document that tells of problems."""
 
-    def __init__(self, settings: Settings, database: CohortDatabase) -> None:
+    def __init__(
+        self, settings: Settings, database: CohortDatabase, auditor: Auditor, receipts: Receipts | None = None
+    ) -> None:
         super().__init__(
             title="Defervesce",
             version=__version__,
@@ -153,6 +184,8 @@ class Service(FastAPI):
             settings.import_bytes,
         )
         self.state.limits = self.limits
+        self.auditor = self.state.auditor = auditor
+        self._receipts = receipts
         self.metrics = Metrics({"version": __version__, "git_sha": settings.git_sha or "unknown"})
         self.writer = LineWriter()
         self.methods: Mapping[Any, str] = {}
@@ -165,12 +198,7 @@ class Service(FastAPI):
         found = list(iter_route_contexts(self.routes))
         templates = {_endpoint(route): route.path for route in found}
         self.methods = methods_of(found, templates)
-        index = {
-            (method, route.path): lean
-            for route in found
-            if route.path and (lean := lean_operation(route)) is not None
-            for method in lean.methods
-        }
+        index = self._lean_index(found)
         as_json = self.settings.log_format == "json"
         return Edge(
             super().build_middleware_stack(),
@@ -180,7 +208,31 @@ class Service(FastAPI):
             cors=Cors(self.settings.cors_origins),
             metrics=self.metrics,
             log=AccessLog(self.writer, level=self.settings.log_level, as_json=as_json),
+            auditor=self.auditor,
         )
+
+    def replaying(self) -> Replaying:
+        """Return what answers a receipt's input again, for the command line. ValueError without receipts."""
+        if self._receipts is None:
+            raise ValueError("this service gives no receipts")
+        self._lean_index(iter_route_contexts(self.routes))
+        return Replaying(self._receipts.keeper.here, self._receipts.operation, self._receipts.answer)
+
+    def _lean_index(self, found: Iterable[Any]) -> dict[tuple[str, str], Lean]:
+        """Return the operations that are answered on the short way, by method and path."""
+        plain = [(route, lean) for route in found if route.path and (lean := lean_operation(route)) is not None]
+        if self._receipts is not None:
+            clinical = (one for one in plain if any(gives_receipts(each, one[0].path) for each in one[1].methods))
+            self._receipts.over({route.original_route.operation_id: lean for route, lean in clinical})
+        index: dict[tuple[str, str], Lean] = {}
+        for route, lean in plain:
+            name = route.original_route.operation_id or route.path
+            answer = self.auditor.around_lean(name, lean) if self._is_recorded(route.path) else lean
+            index |= {(method, route.path): answer for method in lean.methods}
+        return index
+
+    def _is_recorded(self, path: str) -> bool:
+        return is_audited(path) or (self.auditor.everything and path.startswith("/v1/"))
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""

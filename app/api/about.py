@@ -17,6 +17,8 @@ TAGS: Final[Mapping[str, str]] = {
     "survival curves, and the audit of published tables.",
     "cohorts": "Cohorts of patient records: taken in, derived, shown, exported, derived anew under other rules.",
     "rules": "Every rule set with its thresholds, sources, version and hash.",
+    "receipts": "Signed receipts of clinical answers, and making an answer again to see whether it is the same.",
+    "audit": "Who did what to which cohort and patient, and when: a chain of hashes that shows what was tampered with.",
     "service": "Health, version, metrics, and what the problem types mean.",
 }
 

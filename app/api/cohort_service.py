@@ -24,6 +24,7 @@ from app.cohorts.intake.taking import Read, Work
 from app.cohorts.jobs import Describe, Jobs
 from app.cohorts.records import PatientRecord
 from app.cohorts.service import CohortService
+from app.security.audit.asking import carried
 
 T = TypeVar("T")
 _CHANGES: Final = 4
@@ -45,7 +46,7 @@ class Cohorts:
 
     async def change(self, call: Callable[[], T]) -> T:
         """Run a short change to its end."""
-        return await asyncio.get_running_loop().run_in_executor(self._changes, call)
+        return await asyncio.get_running_loop().run_in_executor(self._changes, carried(call))
 
     async def take_in(self, request: Request, size: int, call: Callable[[Work], T]) -> T:
         """Run an import of so many bytes; it is given up and taken back when the client goes away."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.auditing import Auditor
 from app.api.cohort_examples import CSV_TYPE, create_body
 from app.api.cohort_export import ExportFormat, export_response
 from app.api.cohort_intake import PREFIX, Idempotent, Prefer, begin_rederiving, created, prefers_async, response_of
@@ -158,6 +159,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         """
         require_json_accepted(context_of(request.scope).headers)
         match = optional_match(if_match)
+        Auditor.tell(request, {"dry_run": body.dry_run})
         if prefers_async(prefer) and not body.dry_run:
             return response_of(
                 await cohorts.change(partial(begin_rederiving, cohorts, describing(request), cohort_id, body, match))
@@ -174,7 +176,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({200: _EXPORTED}, 503),
     )
     async def export_cohort(
-        request: Request,  # noqa: ARG001  # it says that the format is not JSON's to negotiate
+        request: Request,
         cohort_id: CohortId,
         kind: Annotated[ExportFormat, Query(alias="format", description="ndjson or csv")] = "ndjson",
     ) -> Response:
@@ -182,6 +184,11 @@ def build_router(cohorts: Cohorts) -> APIRouter:
 
         Text that a spreadsheet program would take for a formula stands in quotes in a CSV, and comes back unchanged.
         """
+        await asyncio.to_thread(service.find, cohort_id)
+        # Before the snapshot is opened: a database in memory has no second connection to record by.
+        auditor: Auditor = request.app.state.auditor
+        auditor.tell(request, {"format": kind})
+        await auditor.now(request)
         return await export_response(service, cohort_id, kind)
 
     return router

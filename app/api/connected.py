@@ -12,6 +12,7 @@ from typing import TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from app.cohorts.intake.taking import StoppedError
+from app.security.audit.asking import carried
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ async def while_connected(request: Request, threads: ThreadPoolExecutor, call: C
     Raises ClientDisconnect when the call gave up for that reason. The request's body must have been read.
     """
     stop = Event()
-    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(threads, call, stop.is_set)
+    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(threads, carried(call), stop.is_set)
     work.add_done_callback(_look)
     gone: asyncio.Future[None] = asyncio.ensure_future(_gone(request))
     try:

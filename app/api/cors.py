@@ -11,10 +11,10 @@ from app.api.reply import JSON, Reply
 
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS: Final = (
-    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
     b"traceparent, tracestate, X-Request-ID"
 )
-_ANSWER_HEADERS: Final = b"ETag, Link, Location, traceparent, X-Request-ID"
+_ANSWER_HEADERS: Final = b"Defervesce-Receipt, ETag, Link, Location, Preference-Applied, traceparent, X-Request-ID"
 _REMEMBER_SECONDS: Final = b"600"
 _VARY: Final = (b"vary", b"Origin")
 

@@ -47,6 +47,13 @@ ORIGIN_REFUSED: Final = Kind(
     "The browser's origin is not on this service's allow-list.",
     "Ask the operator to add the origin to DEFERVESCE_CORS_ORIGINS.",
 )
+FORBIDDEN: Final = Kind(
+    "forbidden",
+    403,
+    "The caller may not do this",
+    "The caller is known, and lacks the scope that the operation needs.",
+    "Ask the operator for the scope that the detail names.",
+)
 NOT_FOUND: Final = Kind(
     "not-found",
     404,
@@ -166,6 +173,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         MALFORMED,
         BAD_REQUEST,
         ORIGIN_REFUSED,
+        FORBIDDEN,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         NOT_ACCEPTABLE,

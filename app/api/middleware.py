@@ -13,6 +13,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.auditing import REFUSED, Auditor, Lean
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse
@@ -21,10 +22,9 @@ from app.api.kinds import TOO_LARGE
 from app.api.observability import UNMATCHED, AccessLog, Metrics
 from app.api.problems import internal, reply_to
 from app.api.reply import Reply
-from app.api.routes import LeanOperation
 from app.api.transport import Answer, BoundedReceive, without_body
 
-Index = Mapping[tuple[str, str], LeanOperation]
+Index = Mapping[tuple[str, str], Lean]
 TemplateOf = Callable[[Any], str | None]
 
 CLIENT_GONE = 499
@@ -33,7 +33,7 @@ CLIENT_GONE = 499
 class Edge:
     """Pure ASGI middleware; nothing that is raised below it leaves it."""
 
-    def __init__(  # noqa: PLR0913  # one layer of six parts
+    def __init__(  # noqa: PLR0913  # one layer of seven parts
         self,
         app: ASGIApp,
         *,
@@ -43,6 +43,7 @@ class Edge:
         cors: Cors,
         metrics: Metrics,
         log: AccessLog,
+        auditor: Auditor,
     ) -> None:
         self._app = app
         self._index = index
@@ -51,6 +52,7 @@ class Edge:
         self._cors = cors
         self._metrics = metrics
         self._log = log
+        self._auditor = auditor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, count it and log it."""
@@ -73,6 +75,8 @@ class Edge:
             seconds, route = perf_counter() - started, self._route(scope, context)
             self._metrics.count(route, method, answer.status, seconds)
             self._log.request(route, method, answer.status, seconds, context)
+        if answer.status in REFUSED:
+            await self._auditor.refused(scope, route, answer.status)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         """Answer by the short way where there is one, else by FastAPI."""

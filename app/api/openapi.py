@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from app.api import kinds
 from app.api.kinds import Kind
 from app.api.problems import PROBLEM_JSON, Problem, ProblemItem
+from app.api.receipts_declared import HEADERS, PARAMETER, gives_receipts
 
 REF: Final = "#/components/schemas/{model}"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
@@ -37,7 +38,10 @@ def complete(document: Document, tags: Mapping[str, str]) -> Document:
     components["headers"] = {"X-Request-ID": _REQUEST_ID}
     components["responses"] = {name_of(kind): _response(kind) for kind in kinds.KINDS.values()}
     used = set()
-    for _, _, operation in operations(document):
+    components["parameters"] = {"PreferReceipt": PARAMETER}
+    for path, method, operation in operations(document):
+        if gives_receipts(method, path):
+            _add_receipts(operation)
         used |= set(operation.get("tags", ()))
         _add_problems(operation)
     document["tags"] = [{"name": name, "description": text} for name, text in tags.items() if name in used]
@@ -73,6 +77,13 @@ def _add_problems(operation: dict[str, Any]) -> None:
         if "$ref" not in response:
             response.setdefault("headers", {})["X-Request-ID"] = {"$ref": "#/components/headers/X-Request-ID"}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_receipts(operation: dict[str, Any]) -> None:
+    """Declare that the operation's answer may have a receipt."""
+    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/PreferReceipt"})
+    operation["responses"]["200"].setdefault("headers", {}).update(HEADERS)
+    operation["responses"]["503"] = {"$ref": f"#/components/responses/{name_of(kinds.DATABASE_UNAVAILABLE)}"}
 
 
 def _is_default(response: object) -> bool:

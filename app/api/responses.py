@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.api.kinds import CONFLICT, DATABASE_UNAVAILABLE, IN_PROGRESS, READ_ONLY, STALE, UNCONDITIONAL, Kind
+from app.api.kinds import (
+    CONFLICT,
+    DATABASE_UNAVAILABLE,
+    FORBIDDEN,
+    IN_PROGRESS,
+    READ_ONLY,
+    STALE,
+    UNCONDITIONAL,
+    Kind,
+)
 from app.api.openapi import REF
 from app.api.problems import PROBLEM_JSON
 
 Responses = dict[int | str, dict[str, Any]]
 
 _KINDS: Final[Mapping[int, tuple[Kind, ...]]] = {
+    403: (FORBIDDEN,),
     409: (CONFLICT, READ_ONLY, IN_PROGRESS),
     412: (STALE,),
     428: (UNCONDITIONAL,),

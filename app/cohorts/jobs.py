@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from threading import Event
 from typing import Any, Final
 
@@ -41,7 +42,7 @@ class Jobs:
         `call` does it and finishes it, `describe` writes what went wrong as the problem that is shown, `release` frees
         what it needed.
         """
-        running = self._threads.submit(self._run, job, total, call, describe, release)
+        running = self._threads.submit(copy_context().run, self._run, job, total, call, describe, release)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 

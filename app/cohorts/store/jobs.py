@@ -10,8 +10,9 @@ import msgspec
 import sqlalchemy as sa
 
 from app.cohorts.errors import JobLostError
+from app.cohorts.store.doing import DoingWriter
 from app.cohorts.store.model import Job, JobState
-from app.cohorts.store.reader import Reader, job_of
+from app.cohorts.store.reader import job_of
 from app.database.tables import JOBS
 
 # A process that has not been heard of for so long has ended.
@@ -23,7 +24,7 @@ LOST: Final = {
 }
 
 
-class JobWriter(Reader):
+class JobWriter(DoingWriter):
     """The part of a writer that keeps jobs."""
 
     def create_job(
@@ -33,8 +34,9 @@ class JobWriter(Reader):
 
         It belongs to this process, which shows that it lives by `Store.beat`.
         """
+        kept_id = job_id or secrets.token_hex(8)
         kept = {
-            "id": job_id or secrets.token_hex(8),
+            "id": kept_id,
             "kind": kind,
             "cohort_id": cohort_id,
             "state": "queued",
@@ -45,6 +47,7 @@ class JobWriter(Reader):
             "updated_at": self.now,
         }
         row = self._connection.execute(sa.insert(JOBS).values(kept).returning(*JOBS.columns)).one()
+        self._did("job.create", cohort_id, subject=kept_id, details={"kind": kind})
         return job_of(row, self._board)
 
     def start_job(self, job_id: str) -> Job:
@@ -64,6 +67,13 @@ class JobWriter(Reader):
         if told is not None:
             kept["progress"] = told[0]
         job = self._move(job_id, kept)
+        self._did(
+            "job.finish",
+            job.cohort_id,
+            subject=job_id,
+            outcome="success" if error is None else "failed",
+            details={"kind": job.kind},
+        )
         self._board.forget(job_id)
         return job
 
@@ -83,7 +93,10 @@ class JobWriter(Reader):
             JOBS.c.state.in_(UNDER_WAY), JOBS.c.owner != self._board.owner, JOBS.c.updated_at < self.now - LEASE
         )
         lost = silent.values(state="failed", error=_text(LOST), updated_at=self.now)
-        return int(self._connection.execute(lost).rowcount)
+        rows = self._connection.execute(lost.returning(JOBS.c.id, JOBS.c.cohort_id, JOBS.c.kind)).all()
+        for row in rows:
+            self._did("job.lost", row.cohort_id, subject=row.id, outcome="failed", details={"kind": row.kind})
+        return len(rows)
 
 
 def _text(value: dict[str, Any] | None) -> str | None:

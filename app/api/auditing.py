@@ -1,0 +1,186 @@
+"""What of HTTP goes into the audit trail: every operation, except the calculators and those that show nothing kept.
+
+What an operation changed is recorded by the store, in the transaction of the change. All else is recorded here, before
+the answer leaves: what was read, and what was refused or failed. A read that cannot be recorded is refused: 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from app.api.context import RequestContext, context_of
+from app.api.exceptions import problem_of
+from app.api.kinds import NOT_FOUND
+from app.api.problems import internal
+from app.api.reply import Reply
+from app.cohorts.builtin import EXAMPLE, STUDY
+from app.cohorts.errors import StoreError
+from app.cohorts.pseudonym import fault_of
+from app.database.deeds import Outcome
+from app.security.audit.asking import ANONYMOUS, Asking, on_behalf
+from app.security.audit.entry import Entry, details_of
+from app.security.audit.trail import AuditTrail
+
+Handler = Callable[[Request], Awaitable[Response]]
+Lean = Callable[[Scope, Receive, RequestContext], Awaitable[Reply | Response]]
+# These answer from what was sent and the rule files, and keep nothing. A new path is recorded unless it is put here.
+KEEPS_NOTHING: Final = (
+    "/v1/phenotype",
+    "/v1/treatment",
+    "/v1/protocols",
+    "/v1/anakinra",
+    "/v1/ctcae",
+    "/v1/rules",
+    "/v1/statistics",
+    "/v1/examples",
+    "/v1/receipts/keys",
+)
+_VERSIONED: Final = "/v1/"
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+REFUSED: Final = frozenset({_UNAUTHORIZED, _FORBIDDEN})
+_LEAST_FAILURE: Final = 400
+_THREADS: Final = 4
+_OUR_ID: Final = re.compile(rf"[0-9a-f]{{16,64}}|{STUDY}|{EXAMPLE}")
+_SUBJECTS: Final = ("job_id", "receipt_id", "key_id", "client_id")
+_REQUEST: Final = "defervesce.audit"
+
+
+def is_audited(path: str) -> bool:
+    """Say whether the operation of a path (its template) is recorded whatever the settings are."""
+    beneath = any(path == kept or path.startswith(kept + "/") for kept in KEEPS_NOTHING)
+    return path.startswith(_VERSIONED) and not beneath
+
+
+class _Named(NamedTuple):
+    """What the path of a request named, as far as it may be recorded."""
+
+    cohort_id: str | None
+    patient_id: str | None
+    subject: str | None
+
+
+class Auditor:
+    """Records requests, on threads of its own."""
+
+    def __init__(self, trail: AuditTrail, *, everything: bool = False) -> None:
+        """`everything`: the calculators, too."""
+        self.trail = trail
+        self.everything = everything
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="audit")
+
+    async def around(self, request: Request, operation: str, handler: Handler) -> Response:
+        """Answer a request by its handler, and record it."""
+        context = context_of(request.scope)
+        asking = request.scope[_REQUEST] = Asking(operation, context.request_id, lambda: context.caller)
+        with on_behalf(asking):
+            try:
+                response = await handler(request)
+            except Exception as exc:
+                await self._failed(asking, request.path_params, exc)
+                raise
+            await self._answered(asking, request.path_params, response.status_code)
+        return response
+
+    def around_lean(self, operation: str, lean: Lean) -> Lean:
+        """Return the short way of a calculator with its recording."""
+
+        async def recorded(scope: Scope, receive: Receive, context: RequestContext) -> Reply | Response:
+            asking = scope[_REQUEST] = Asking(operation, context.request_id, lambda: context.caller)
+            with on_behalf(asking):
+                try:
+                    reply = await lean(scope, receive, context)
+                except Exception as exc:
+                    await self._failed(asking, {}, exc)
+                    raise
+                status = reply.status if isinstance(reply, Reply) else reply.status_code
+                await self._answered(asking, {}, status)
+            return reply
+
+        return recorded
+
+    @staticmethod
+    def tell(request: Request, details: Mapping[str, int | str | bool], subject: str | None = None) -> None:
+        """Say what is known of a read beyond its path: an id of ours, counts, names; never a value of a patient."""
+        asking = request.scope.get(_REQUEST)
+        if isinstance(asking, Asking):
+            asking.subject = subject
+            asking.details |= details
+
+    async def now(self, request: Request) -> None:
+        """Record a read before it begins: for an answer that keeps a snapshot of the database open."""
+        asking = request.scope.get(_REQUEST)
+        if isinstance(asking, Asking):
+            await self._answered(asking, request.path_params, None)
+            asking.is_recorded = True
+
+    async def refused(self, scope: Scope, operation: str, status: int) -> None:
+        """Record that a caller was turned away (401, 403), unless that stands in the trail already.
+
+        A database that cannot be written now does not keep a refusal from being answered.
+        """
+        if status not in REFUSED or _REQUEST in scope:
+            return
+        context = context_of(scope)
+        asking = Asking(operation, context.request_id, lambda: context.caller)
+        await self._record(_entry(asking, _named(scope.get("path_params", {}), status), "denied", status), needed=False)
+
+    async def _answered(self, asking: Asking, path: Mapping[str, Any], status: int | None) -> None:
+        if status is not None and status >= _LEAST_FAILURE:
+            await self._record(_entry(asking, _named(path, status), "failed", status), needed=False)
+        elif not asking.is_recorded:
+            await self._record(_entry(asking, _named(path, status), "success", status), needed=True)
+
+    async def _failed(self, asking: Asking, path: Mapping[str, Any], exc: Exception) -> None:
+        kind = (problem_of(exc) or internal()).kind
+        outcome: Outcome = "denied" if kind.status in REFUSED else "failed"
+        asking.details |= {"problem": kind.slug} if kind.slug else {}
+        await self._record(_entry(asking, _named(path, kind.status), outcome, kind.status), needed=False)
+
+    async def _record(self, entry: Entry, *, needed: bool) -> None:
+        recorded = asyncio.get_running_loop().run_in_executor(self._threads, partial(self.trail.record, entry))
+        if needed:
+            await recorded
+        else:
+            with suppress(StoreError):
+                await recorded
+
+
+def _entry(asking: Asking, named: _Named, outcome: Outcome, status: int | None) -> Entry:
+    caller = ANONYMOUS if status == _UNAUTHORIZED else asking.caller
+    event = {"success": "read", "denied": "access.refused", "failed": "request.failed"}[outcome]
+    return Entry(
+        tenant=caller.tenant,
+        caller=caller.id,
+        operation=asking.operation,
+        event=event,
+        outcome=outcome,
+        status=status,
+        cohort_id=named.cohort_id,
+        patient_id=named.patient_id,
+        subject=named.subject or asking.subject,
+        request_id=asking.request_id,
+        details=details_of(asking.details),
+    )
+
+
+def _named(path: Mapping[str, Any], status: int | None) -> _Named:
+    """Return the ids of a path. What is not made as ours are may be anything, a name too, and is left out."""
+    cohort_id, patient_id = path.get("cohort_id"), path.get("patient_id")
+    subject = next((path[name] for name in _SUBJECTS if name in path), None)
+    if patient_id is not None and (status == NOT_FOUND.status or fault_of(patient_id) is not None):
+        patient_id = None
+    return _Named(_ours(cohort_id), patient_id, _ours(subject))
+
+
+def _ours(sent: str | None) -> str | None:
+    return sent if sent is not None and _OUR_ID.fullmatch(sent) else None
