@@ -185,7 +185,7 @@ def _migrate_apart() -> int:
     return subprocess.run([sys.executable, "-m", "app.cli", "migrate"], check=False).returncode  # our own command
 
 
-def _migrate(_: argparse.Namespace) -> int:
+def _migrate(__: argparse.Namespace) -> int:
     migrate(load_settings().database_url.get_secret_value())
     print(f"the database is at revision {HEAD}")
     try:

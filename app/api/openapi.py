@@ -38,7 +38,6 @@ def complete(document: Document, tags: Mapping[str, str]) -> Document:
     components["headers"] = {"X-Request-ID": _REQUEST_ID}
     components["responses"] = {name_of(kind): _response(kind) for kind in kinds.KINDS.values()}
     used = set()
-    components["parameters"] = {"PreferReceipt": PARAMETER}
     for path, method, operation in operations(document):
         if gives_receipts(method, path):
             _add_receipts(operation)
@@ -81,7 +80,7 @@ def _add_problems(operation: dict[str, Any]) -> None:
 
 def _add_receipts(operation: dict[str, Any]) -> None:
     """Declare that the operation's answer may have a receipt."""
-    operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/PreferReceipt"})
+    operation.setdefault("parameters", []).append(PARAMETER)
     operation["responses"]["200"].setdefault("headers", {}).update(HEADERS)
     operation["responses"]["503"] = {"$ref": f"#/components/responses/{name_of(kinds.DATABASE_UNAVAILABLE)}"}
 

@@ -149,7 +149,9 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         change = self._change(cohort)
         change.columns |= {"name": name, "description": description}
         change.changed = True
-        self._did("cohort.describe", cohort.id)
+        if change.version != change.cohort.version:
+            # A cohort that this transaction makes is named by making it.
+            self._did("cohort.describe", cohort.id)
         return self.cohort(cohort.id)
 
     def delete(self, cohort: Cohort) -> None:
