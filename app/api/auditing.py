@@ -28,6 +28,7 @@ from app.cohorts.errors import StoreError
 from app.cohorts.pseudonym import fault_of
 from app.database.deeds import Outcome
 from app.security.audit.asking import ANONYMOUS, Asking, on_behalf
+from app.security.audit.damper import Damper
 from app.security.audit.entry import Entry, details_of
 from app.security.audit.trail import AuditTrail
 
@@ -77,6 +78,7 @@ class Auditor:
         self.trail = trail
         self.everything = everything
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="audit")
+        self._strangers = Damper()
 
     async def around(self, request: Request, operation: str, handler: Handler) -> Response:
         """Answer a request by its handler, and record it."""
@@ -132,7 +134,16 @@ class Auditor:
             return
         context = context_of(scope)
         asking = Asking(operation, context.request_id, lambda: context.caller)
-        await self._record(_entry(asking, _named(scope.get("path_params", {}), status), "denied", status), needed=False)
+        await self._refused(asking, _named(scope.get("path_params", {}), status), status)
+
+    async def _refused(self, asking: Asking, named: _Named, status: int) -> None:
+        """Record a refusal; those of callers who could not say who they are only so many in a minute."""
+        if status == _UNAUTHORIZED:
+            held_back = self._strangers.let_through(asyncio.get_running_loop().time())
+            if held_back is None:
+                return
+            asking.details |= {"refused_besides": held_back} if held_back else {}
+        await self._record(_entry(asking, named, "denied", status), needed=False)
 
     async def _answered(self, asking: Asking, path: Mapping[str, Any], status: int | None) -> None:
         if status is not None and status >= _LEAST_FAILURE:
@@ -142,9 +153,12 @@ class Auditor:
 
     async def _failed(self, asking: Asking, path: Mapping[str, Any], exc: Exception) -> None:
         kind = (problem_of(exc) or internal()).kind
-        outcome: Outcome = "denied" if kind.status in REFUSED else "failed"
         asking.details |= {"problem": kind.slug} if kind.slug else {}
-        await self._record(_entry(asking, _named(path, kind.status), outcome, kind.status), needed=False)
+        named = _named(path, kind.status)
+        if kind.status in REFUSED:
+            await self._refused(asking, named, kind.status)
+        else:
+            await self._record(_entry(asking, named, "failed", kind.status), needed=False)
 
     async def _record(self, entry: Entry, *, needed: bool) -> None:
         recorded = asyncio.get_running_loop().run_in_executor(self._threads, partial(self.trail.record, entry))

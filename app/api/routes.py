@@ -158,7 +158,8 @@ class LeanOperation:
         """Return a body as JSON values: defaults filled in, nulls left out, since absent and null say the same."""
         if self._adapter is None:
             raise TypeError("the operation takes no body")
-        return self._adapter.dump_python(body, mode="json", by_alias=True, exclude_none=True)
+        # Without pydantic's warnings: they repeat values.
+        return self._adapter.dump_python(body, mode="json", by_alias=True, exclude_none=True, warnings="none")
 
     async def written(self, body: Any) -> bytes:  # noqa: ANN401  # the body's model
         """Answer a body as JSON."""
