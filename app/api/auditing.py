@@ -14,13 +14,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from app.api.context import RequestContext, context_of
 from app.api.exceptions import problem_of
-from app.api.kinds import NOT_FOUND
+from app.api.kinds import STALE
 from app.api.problems import internal
 from app.api.reply import Reply
 from app.cohorts.builtin import EXAMPLE, STUDY
@@ -48,9 +48,14 @@ KEEPS_NOTHING: Final = (
 )
 _VERSIONED: Final = "/v1/"
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
+CLIENT_GONE: Final = 499
+"""What the logs of many servers call a client that left before the answer."""
 REFUSED: Final = frozenset({_UNAUTHORIZED, _FORBIDDEN})
 _LEAST_FAILURE: Final = 400
-_THREADS: Final = 4
+# Somebody was meant who is there (412), or whom the caller may not even ask for (403).
+_OF_SOMEBODY: Final = frozenset({_FORBIDDEN, STALE.status})
+# So many requests at most are recorded in one transaction.
+_THREADS: Final = 16
 _OUR_ID: Final = re.compile(rf"[0-9a-f]{{16,64}}|{STUDY}|{EXAMPLE}")
 _SUBJECTS: Final = ("job_id", "receipt_id", "key_id", "client_id")
 _REQUEST: Final = "defervesce.audit"
@@ -152,13 +157,13 @@ class Auditor:
             await self._record(_entry(asking, _named(path, status), "success", status), needed=True)
 
     async def _failed(self, asking: Asking, path: Mapping[str, Any], exc: Exception) -> None:
-        kind = (problem_of(exc) or internal()).kind
-        asking.details |= {"problem": kind.slug} if kind.slug else {}
-        named = _named(path, kind.status)
-        if kind.status in REFUSED:
-            await self._refused(asking, named, kind.status)
+        status, slug = _ended(exc)
+        asking.details |= {"problem": slug} if slug else {}
+        named = _named(path, status)
+        if status in REFUSED:
+            await self._refused(asking, named, status)
         else:
-            await self._record(_entry(asking, named, "failed", kind.status), needed=False)
+            await self._record(_entry(asking, named, "failed", status), needed=False)
 
     async def _record(self, entry: Entry, *, needed: bool) -> None:
         recorded = asyncio.get_running_loop().run_in_executor(self._threads, partial(self.trail.record, entry))
@@ -187,13 +192,26 @@ def _entry(asking: Asking, named: _Named, outcome: Outcome, status: int | None) 
     )
 
 
+def _ended(exc: Exception) -> tuple[int, str]:
+    """Return the status that a request ended with, and the problem's name."""
+    if isinstance(exc, ClientDisconnect):
+        return CLIENT_GONE, "client-gone"
+    kind = (problem_of(exc) or internal()).kind
+    return kind.status, kind.slug
+
+
 def _named(path: Mapping[str, Any], status: int | None) -> _Named:
     """Return the ids of a path. What is not made as ours are may be anything, a name too, and is left out."""
     cohort_id, patient_id = path.get("cohort_id"), path.get("patient_id")
     subject = next((path[name] for name in _SUBJECTS if name in path), None)
-    if patient_id is not None and (status == NOT_FOUND.status or fault_of(patient_id) is not None):
+    if patient_id is not None and (_may_be_nobody(status) or fault_of(patient_id) is not None):
         patient_id = None
     return _Named(_ours(cohort_id), patient_id, _ours(subject))
+
+
+def _may_be_nobody(status: int | None) -> bool:
+    """Say whether a patient of a path may not be there at all: what was sent is then no pseudonym of ours."""
+    return status is not None and status >= _LEAST_FAILURE and status not in _OF_SOMEBODY
 
 
 def _ours(sent: str | None) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.auditing import REFUSED, Auditor, Lean
+from app.api.auditing import CLIENT_GONE, REFUSED, Auditor, Lean
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse
@@ -26,8 +26,6 @@ from app.api.transport import Answer, BoundedReceive, without_body
 
 Index = Mapping[tuple[str, str], Lean]
 TemplateOf = Callable[[Any], str | None]
-
-CLIENT_GONE = 499
 
 
 class Edge:

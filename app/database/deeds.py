@@ -17,7 +17,7 @@ Outcome = Literal["success", "denied", "failed"]
 class Deed(NamedTuple):
     """One thing that was done. `subject` is the id of a job, a receipt or a key; `details` hold counts, never values.
 
-    `patient_id` is a pseudonym.
+    `patient_id` is a pseudonym. `tenant` owns what it was done to; without it, it is the tenant of whoever did it.
     """
 
     event: str
@@ -26,6 +26,7 @@ class Deed(NamedTuple):
     subject: str | None = None
     outcome: Outcome = "success"
     details: Mapping[str, int | str | bool] = {}
+    tenant: str | None = None
 
 
 class Trail(Protocol):

@@ -263,6 +263,12 @@ class TestInTransactions:
         assert (row.entry.caller, row.entry.operation, row.entry.request_id) == ("ward", "delete_cohort", "r-1")
         assert asking.is_recorded
 
+    def test_what_is_done_to_another_tenant_stands_in_its_chain(self, kept):
+        with writing(kept.database.engine) as connection:
+            kept.trail.of_transaction(connection, [Deed("key.create", subject="k", tenant="north"), Deed("key.list")])
+        assert [row.entry.event for row in kept.rows("north")] == ["key.create"]
+        assert [row.entry.event for row in kept.rows()] == ["key.list"]
+
     def test_the_service_itself(self, kept):
         with writing(kept.database.engine) as connection:
             kept.trail.of_transaction(connection, [Deed("job.lost", "study", outcome="failed")])

@@ -14,6 +14,7 @@ from app.database.deeds import Deed
 from app.database.errors import DatabaseUnavailableError
 from app.security.audit.asking import SERVICE, Asking, who_asks
 from app.security.audit.entry import Entry, details_of
+from app.security.audit.grouping import Grouped
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -33,6 +34,7 @@ class AuditTrail:
         """`seal` returns what signs the heads of the chains, or None; it is asked with the first entry."""
         self._database = database
         self._make_seal = seal
+        self._in_group = Grouped(self._record_all)
 
     def of_transaction(self, connection: sa.Connection, deeds: Sequence[Deed], *, by_service: bool = False) -> None:
         """Record what a transaction did, in that transaction. Call it once, last, right before the commit.
@@ -50,14 +52,18 @@ class AuditTrail:
     def record(self, entry: Entry) -> None:
         """Record what changed nothing, in a transaction of its own. DatabaseUnavailableError when it cannot be.
 
-        On SQLite it never waits for a long import: then the entry waits, durably, to be taken into the chain.
+        On SQLite it never waits for a long import: then the entry waits, durably, to be taken into the chain. What
+        several threads record at once goes into one transaction.
         """
+        self._in_group(entry)
+
+    def _record_all(self, entries: Sequence[Entry]) -> None:
         try:
-            self._append(entry)
+            self._append(entries)
         except DatabaseUnavailableError as exc:
             if self._room is None or exc.reason not in _TO_WAIT:
                 raise
-            self._room.put(entry)
+            self._room.put(entries)
 
     def take_in(self) -> None:
         """Take what waits into the chains."""
@@ -78,11 +84,11 @@ class AuditTrail:
         with reading(self._database.engine) as connection:
             return len(found) - len(audit.known(connection, [entry.id for entry in found]))
 
-    def _append(self, entry: Entry) -> None:
+    def _append(self, entries: Sequence[Entry]) -> None:
         from app.security.store.session import writing  # noqa: PLC0415  # as above
 
         with writing(self._database.engine, patience_ms=_PATIENCE_MS) as connection:
-            self._extend(connection, (entry,))
+            self._extend(connection, entries)
 
     def _extend(self, connection: sa.Connection, entries: Iterable[Entry]) -> None:
         from app.security.store import audit  # noqa: PLC0415  # as above
@@ -120,7 +126,7 @@ def entry_of(deed: Deed, asking: Asking | None) -> Entry:
     """Return the entry that a deed makes in the name of whoever asked; of the service when nobody did."""
     caller = SERVICE if asking is None else asking.caller
     return Entry(
-        tenant=caller.tenant,
+        tenant=deed.tenant or caller.tenant,
         caller=caller.id,
         operation="service" if asking is None else asking.operation,
         request_id=None if asking is None else asking.request_id,

@@ -27,11 +27,12 @@ class WaitingRoom:
         """`database`: the path of the SQLite database."""
         self._path = Path(database + SUFFIX)
 
-    def put(self, entry: Entry) -> None:
-        """Keep an entry; it outlives a power cut. DatabaseUnavailableError."""
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Keep entries; they outlive a power cut. DatabaseUnavailableError."""
         with self._open() as connection, connection:
             connection.execute("CREATE TABLE IF NOT EXISTS waiting (id TEXT PRIMARY KEY, entry TEXT NOT NULL)")
-            connection.execute("INSERT INTO waiting VALUES (?, ?)", (entry.id, packed(entry)))
+            rows = ((entry.id, packed(entry)) for entry in entries)
+            connection.executemany("INSERT INTO waiting VALUES (?, ?)", rows)
 
     def some(self) -> Sequence[Entry]:
         """Return the entries that came first, some hundred at most, in the order of their coming."""
