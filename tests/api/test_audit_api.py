@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
+from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
 from app import cli
 from app.api import context
-from app.api.auditing import KEEPS_NOTHING, is_audited
+from app.api.auditing import KEEPS_NOTHING, _ended, is_audited
 from app.api.openapi import operations
 from app.api.routes import CalculatorRoute
 from app.database.errors import DatabaseUnavailableError
@@ -453,3 +455,26 @@ class TestNoOperationIsForgotten:
         found = [one for one in iter_route_contexts(app.routes) if one.path and is_audited(one.path)]
         assert len(found) > 15
         assert all(isinstance(one.original_route, CalculatorRoute) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("exc", "ended"),
+    [
+        (ClientDisconnect(), (499, "client-gone")),
+        (DatabaseUnavailableError("gone"), (503, "database-unavailable")),
+        (ValueError("x"), (500, "internal-error")),
+    ],
+)
+def test_how_a_request_ended(exc, ended):
+    assert _ended(exc) == ended
+
+
+def test_strangers_do_not_fill_the_disk(api):
+    async def knock() -> None:
+        for _ in range(130):
+            await api.app.auditor.refused({"headers": [], "path": "/v1/cohorts"}, "/v1/cohorts", 401)
+
+    asyncio.run(knock())
+    rows = trail(api)
+    assert len(rows) == 100
+    assert {(row["caller"], row["outcome"]) for row in rows} == {("anonymous", "denied")}
