@@ -126,7 +126,7 @@ def spoilt_rows(body: str, media_type: str) -> Iterator[str]:
     for row in range(1 if media_type == CSV else 0, len(rows)):
         cells = rows[row].split(",")
         for cell in range(len(cells)):
-            is_id = "patient_id" in (rows[0].split(",")[cell] if media_type == CSV else cells[cell])
+            is_id = cell == 0 if media_type == CSV else "patient_id" in cells[cell]
             text = PSEUDONYM if is_id else TEXT
             spoilt_row = ",".join([*cells[:cell], f'"{text}"', *cells[cell + 1 :]])
             yield "\n".join([*rows[:row], spoilt_row, *rows[row + 1 :]])

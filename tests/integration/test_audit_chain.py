@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import cli
+from app.cohorts.store import Store
 from app.database.deeds import Deed
 from app.database.engine import make_engine
 from app.database.errors import DatabaseUnavailableError
@@ -172,6 +173,9 @@ class TestTampering:
         whole, found = nine.verify()
         assert not whole
         assert "added: rows after 9 were put in past the chain's head" in found
+        # Where the next row belongs stands another: nothing is done any more until the operator has looked.
+        with pytest.raises(DatabaseUnavailableError, match="runs `defervesce audit verify`"):
+            nine.record(1)
 
     def test_the_head_removed_or_changed(self, nine):
         nine.sql("UPDATE audit_heads SET row_hash = :hash", hash="b" * 64)
@@ -379,3 +383,42 @@ def test_a_snapshot_is_verified_while_others_write(kept):
         heads = audit.heads(connection)
         kept.record(1)
         assert heads["default"].position == len(list(audit.chain(connection, "default"))) == 5
+
+
+KILLED = """
+import os, sys
+from app.security.store import audit
+from tests.cohort_api import Api, record
+api = Api(sys.argv[1])
+api.create(record(1))
+written = audit.append
+def append(*args):
+    written(*args)
+    os._exit(9)
+audit.append = append
+api.create(record(2))
+"""
+
+
+def test_a_process_that_ends_between_entry_and_commit_leaves_neither(database_url):
+    done = subprocess.run([sys.executable, "-c", KILLED, database_url], cwd=ROOT, check=False, timeout=120)
+    assert done.returncode == 9
+    with opened(database_url) as kept:
+        with kept.database.engine.connect() as connection:
+            ids = connection.execute(sa.text("SELECT id FROM cohorts")).scalars().all()
+        told = [(row.entry.event, row.entry.cohort_id) for row in kept.rows()]
+        assert told == [("cohort.create", ids[0]), ("patients.add", ids[0])]
+        assert len(ids) == 1
+        assert kept.verify() == (True, [])
+
+
+def test_an_import_holds_the_chain_only_at_its_end(postgresql_url):
+    """Others record into the same chain while its rows are written."""
+    with opened(postgresql_url) as kept:
+        store = Store(kept.database.engine, trail=kept.trail.of_transaction)
+        with store.write() as writer:
+            writer.create("a", None, [])
+            kept.record(3)
+            assert len(kept.rows()) == 3
+        assert [row.entry.event for row in kept.rows()] == ["read", "read", "read", "cohort.create"]
+        assert kept.verify() == (True, [])

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from app.database.errors import DatabaseUnavailableError
 from app.database.tables import AUDIT, AUDIT_HEADS
 from app.security.audit.entry import FIRST, Entry, Head, Row, chained
 
@@ -41,7 +42,7 @@ def append(connection: sa.Connection, entries: Iterable[Entry], seal: Seal | Non
     by_tenant = sorted(entries, key=_tenant)  # stable; and in one order for everybody, so that no two block each other
     for tenant, group in groupby(by_tenant, key=_tenant):
         rows = chained(_locked(connection, tenant), list(group))
-        connection.execute(sa.insert(AUDIT), [_columns(row) for row in rows])
+        _insert(connection, rows)
         _move(connection, Head(tenant, rows[-1].position, rows[-1].row_hash), seal)
 
 
@@ -98,6 +99,14 @@ def _locked(connection: sa.Connection, tenant: str) -> Head:
         connection.execute(_NEW_HEAD, {"tenant": tenant, "row_hash": FIRST})
         row = connection.execute(one).one()
     return _head(row)
+
+
+def _insert(connection: sa.Connection, rows: list[Row]) -> None:
+    try:
+        connection.execute(sa.insert(AUDIT), [_columns(row) for row in rows])
+    except sa.exc.IntegrityError:
+        # Somebody put rows in where the next ones belong. Its text repeats a row.
+        raise DatabaseUnavailableError("trail") from None
 
 
 def _move(connection: sa.Connection, head: Head, seal: Seal | None) -> None:
