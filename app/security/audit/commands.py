@@ -89,13 +89,9 @@ def _results(database: Database, wanted: Wanted) -> list[Verified]:
         heads = audit.heads(connection)
         every = sorted({*audit.tenants(connection), *wanted.anchors})
         return [
-            verified(name, _head(heads, name), audit.chain(connection, name), wanted.anchors.get(name, {}), is_signed)
+            verified(name, heads.get(name), audit.chain(connection, name), wanted.anchors.get(name, {}), is_signed)
             for name in ([wanted.tenant] if wanted.tenant is not None else every)
         ]
-
-
-def _head(heads: Mapping[str, Head], tenant: str) -> Head | None:
-    return heads.get(tenant)
 
 
 def _checker(keys: Mapping[str, str]) -> IsSigned:
