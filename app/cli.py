@@ -1,4 +1,4 @@
-"""The command line: `defervesce serve`, `migrate`, `keys`, `clients`, `import`, `export`, `backup`, `restore` ...
+"""The command line: `serve`, `migrate`, `keys`, `clients`, `import`, `export`, `backup`, `audit`, `receipt` ...
 
 The application is named to the server, and looked up here, by its import string: the command line stands beside
 `app.main`, not on it.
@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
-from app.cohorts.database import database_of
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
 from app.database.revision import HEAD
 from app.database.schema import MigrationsMissingError, migrate
 from app.database.tenants import DEFAULT_TENANT
+from app.recording_cli import add_recording, opened
+from app.security.audit.commands import record_read
+from app.security.audit.refusals import CommandRefusedError
+from app.security.audit.trail import AuditTrail
 from app.security.caller import NOBODY, Caller
 from app.security.commands import CallerCommands, add_parsers, tenant_of
 from app.security.errors import CallerCommandError, IssuersError
@@ -49,6 +52,7 @@ _PUBLIC_ERRORS: Final = (
     MigrationsMissingError,
     IntakeError,
     CallerCommandError,
+    CommandRefusedError,
 )
 _LOOK_SECONDS: Final = 5.0
 
@@ -67,7 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="defervesce", description="MIS-C phenotype, anakinra and CTCAE over HTTP")
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_service(commands)
+    add_parsers(commands, CallerCommands(_callers, sys.stdout, sys.stderr))
+    _add_cohorts(commands)
+    _add_database(commands)
+    add_recording(commands)
+    _add_documents(commands)
+    return parser
 
+
+def _add_service(commands: Any) -> None:  # noqa: ANN401  # argparse has no public name for it
     serve = commands.add_parser("serve", help="start the service")
     serve.add_argument("--host", help="address to listen on (DEFERVESCE_HOST; 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (DEFERVESCE_PORT; 8000)")
@@ -78,8 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     migration = commands.add_parser("migrate", help="make the database, or bring it to this release's schema")
     migration.set_defaults(run=_migrate)
 
-    add_parsers(commands, CallerCommands(_callers, sys.stdout, sys.stderr))
 
+def _add_cohorts(commands: Any) -> None:  # noqa: ANN401  # as above
     bring = commands.add_parser("import", help="create a cohort from a file, or add to one")
     bring.add_argument("file", type=Path, help="patient records as JSON, NDJSON or CSV")
     bring.add_argument("--name", help="name of the new cohort; a JSON file may name itself")
@@ -97,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     give.add_argument("--tenant", default=DEFAULT_TENANT, help=f"whose cohort it is; {DEFAULT_TENANT} by default")
     give.set_defaults(run=_export)
 
+
+def _add_database(commands: Any) -> None:  # noqa: ANN401  # as above
     backup = commands.add_parser("backup", help="write all that the database holds into a file, while it is in use")
     backup.add_argument("file", type=Path, help="file to write: a database file of SQLite, a ZIP of PostgreSQL")
     backup.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -119,6 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     rebuild.add_argument("--tenant", default=DEFAULT_TENANT, help=f"whose cohort it is; {DEFAULT_TENANT} by default")
     rebuild.set_defaults(run=_rebuild_tallies)
 
+
+def _add_documents(commands: Any) -> None:  # noqa: ANN401  # as above
     openapi = commands.add_parser("openapi", help="write the OpenAPI document as YAML")
     openapi.add_argument("--output", type=Path, help="file to write; standard output by default")
     openapi.add_argument("--check", type=Path, metavar="FILE", help="compare with a file; exit 1 when it differs")
@@ -139,7 +156,6 @@ def _parser() -> argparse.ArgumentParser:
     check = rules.add_parser("check", help="validate a hospital's rules folder and say what it adds or overrides")
     check.add_argument("folder", nargs="?", type=Path, help="folder with *.toml (DEFERVESCE_RULES_DIR)")
     check.set_defaults(run=_check_rules)
-    return parser
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -196,11 +212,8 @@ def _callers() -> Iterator[CallerStore]:
     settings = load_settings()
     if ":memory:" in (url := settings.database_url.get_secret_value()) or url.endswith("//"):
         raise SettingsError("DEFERVESCE_DATABASE_URL names a database in memory, which would forget the key at once")
-    database = database_of(settings)
-    try:
-        yield CallerStore(database.engine)
-    finally:
-        database.dispose()
+    with opened("callers") as (_, database, trail):
+        yield CallerStore(database.engine, trail=trail.of_transaction)
 
 
 def _migrate_apart() -> int:
@@ -208,11 +221,11 @@ def _migrate_apart() -> int:
     return subprocess.run([sys.executable, "-m", "app.cli", "migrate"], check=False).returncode  # our own command
 
 
-def _migrate(_: argparse.Namespace) -> int:
+def _migrate(__: argparse.Namespace) -> int:
     migrate(load_settings().database_url.get_secret_value())
     print(f"the database is at revision {HEAD}")
     try:
-        with _cohorts() as service:
+        with _cohorts("migrate") as (service, _):
             service.prepare()
     except (StoreError, RulebookError) as exc:
         print(f"defervesce: the built-in cohort is not made now, but when it is asked for: {exc}", file=sys.stderr)
@@ -220,16 +233,13 @@ def _migrate(_: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _cohorts(tenant: str = NOBODY.tenant) -> Iterator[CohortService]:
+def _cohorts(operation: str, tenant: str = NOBODY.tenant) -> Iterator[tuple[CohortService, AuditTrail]]:
     """Open a tenant's cohorts in the settings' database; of nobody those that are built in."""
     from app.api.cohort_service import Cohorts  # noqa: PLC0415  # the other commands need none
 
-    settings = load_settings()
-    database = database_of(settings)
-    try:
-        yield Cohorts(load_rulebook(settings.rules_dir), database).of(Caller("command line", tenant, frozenset()))
-    finally:
-        database.dispose()
+    with opened(operation, tenant or DEFAULT_TENANT) as (settings, database, trail):
+        cohorts = Cohorts(load_rulebook(settings.rules_dir), database)
+        yield cohorts.of(Caller("command line", tenant, frozenset())), trail
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -238,7 +248,7 @@ def _import(options: argparse.Namespace) -> int:
     wanted = Wanted(
         options.file, options.name, options.description, options.cohort, options.format, skip=options.skip_errors
     )
-    with _cohorts(tenant_of(options.tenant)) as service:
+    with _cohorts("import", tenant_of(options.tenant)) as (service, _):
         import_file(service, wanted, sys.stdout, sys.stderr)
     return 0
 
@@ -246,7 +256,8 @@ def _import(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from app.cohorts.commands import export_cohort  # noqa: PLC0415  # as above
 
-    with _cohorts(tenant_of(options.tenant)) as service, ExitStack() as files:
+    with _cohorts("export", tenant_of(options.tenant)) as (service, trail), ExitStack() as files:
+        record_read(trail, service.find(options.cohort).id, {"format": options.format})
         output = files.enter_context(options.output.open("wb")) if options.output else sys.stdout.buffer
         export_cohort(service, options.cohort, options.format, output)
     return 0
@@ -272,13 +283,11 @@ def _restore(options: argparse.Namespace) -> int:
 
 def _rebuild_tallies(options: argparse.Namespace, differing: int = 0) -> int:
     """Count anew; `differing` is the exit code when some tallies had to be mended."""
-    database, code = database_of(load_settings()), 0
-    try:
+    code = 0
+    with opened("tallies rebuild", options.tenant) as (_, database, _):
         for cohort, differed in database.store.of(options.tenant).rebuild(options.cohort):
             print(f"{cohort.id}: {cohort.n} patients, tallies {'differed and were mended' if differed else 'agree'}")
             code = differing if differed else code
-    finally:
-        database.dispose()
     return code
 
 

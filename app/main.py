@@ -24,6 +24,7 @@ from app import __version__
 from app.api import (
     anakinra,
     analysis,
+    audit,
     cohorts,
     ctcae,
     examples,
@@ -34,6 +35,7 @@ from app.api import (
     patients,
     phenotype,
     protocols,
+    receipts,
     rules,
     safety,
     statistics,
@@ -43,6 +45,7 @@ from app.api import (
     treatment,
 )
 from app.api.about import DESCRIPTION, TAGS
+from app.api.auditing import Auditor, Lean, RecordedLean, is_audited
 from app.api.bulkhead import Bulkhead
 from app.api.callers import is_public
 from app.api.cohort_service import Cohorts
@@ -64,6 +67,8 @@ from app.api.paths import Paths
 from app.api.problems import ProblemError, internal, reply_to
 from app.api.rate import RateLimit
 from app.api.readiness import Readiness
+from app.api.receipt_giving import Receipts
+from app.api.receipts_declared import gives_receipts
 from app.api.routes import CalculatorRoute, lean_operation
 from app.api.stopping import STATE, Stopping
 from app.api.tracing import spans_of
@@ -72,10 +77,16 @@ from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
 from app.cohorts.database import CohortDatabase, database_of
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
+from app.security.audit.trail import AuditTrail
 from app.security.authenticator import Authenticator
 from app.security.errors import CallersUnavailableError, IssuersError
 from app.security.issuers import load_issuers
 from app.security.presence import Presence
+from app.security.receipts.commands import Replaying
+from app.security.receipts.keeper import ReceiptKeeper
+from app.security.receipts.model import Code, RuleSetUsed
+from app.security.receipts.replay import installed
+from app.security.sealing import seal_of
 from app.security.store.presence import has_callers
 from app.settings import Settings, SettingsError, load_settings
 
@@ -99,7 +110,7 @@ _SWITCH_SECONDS: Final = 0.001
 _LAST_SPANS_SECONDS: Final = 2.0
 
 
-def routers(rulebook: Rulebook, held: Cohorts) -> Iterable[APIRouter]:
+def routers(rulebook: Rulebook, database: CohortDatabase, held: Cohorts, kept: Receipts) -> Iterable[APIRouter]:
     """Build every topic's router from the rulebook; a topic is one line here."""
     return (
         phenotype.build_router(rulebook, held.heavy),
@@ -118,6 +129,8 @@ def routers(rulebook: Rulebook, held: Cohorts) -> Iterable[APIRouter]:
         jobs.build_router(held),
         analysis.build_router(rulebook, held),
         figures.build_router(rulebook, held),
+        audit.build_router(database),
+        receipts.build_router(kept),
     )
 
 
@@ -126,11 +139,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or load_settings()
     with _no_collection():
         rulebook, database = load_rulebook(settings.rules_dir), database_of(settings)
+        trail = AuditTrail(database, seal_of(settings.signing_key_bytes))
+        database.trail = trail.of_transaction
+        kept = Receipts(_keeper(settings, rulebook, database, trail))
         heavy = Bulkhead(settings.heavy_workers, settings.heavy_queue, settings.request_timeout_seconds)
-        cohorts_ = Cohorts(rulebook, database, heavy)
-        service = assemble(settings, rulebook, routers(rulebook, cohorts_), database)
-    service.hold(cohorts_)
+        held = Cohorts(rulebook, database, heavy)
+        service = assemble(settings, rulebook, routers(rulebook, database, held, kept), database, (trail, kept))
+    service.hold(held)
     return service
+
+
+def _keeper(settings: Settings, rulebook: Rulebook, database: CohortDatabase, trail: AuditTrail) -> ReceiptKeeper:
+    """Make what gives receipts, with the rules and the code that are installed."""
+    rules = [RuleSetUsed(**loaded.ref.model_dump(include={"id", "version", "sha256"})) for loaded in rulebook.all()]
+    here = installed(rules, Code(version=__version__, git_sha=settings.git_sha))
+    return ReceiptKeeper(database, trail, here, settings.signing_key_bytes)
 
 
 @contextmanager
@@ -146,10 +169,16 @@ def _no_collection() -> Iterator[None]:
 
 
 def assemble(
-    settings: Settings, rulebook: Rulebook, topics: Iterable[APIRouter], database: CohortDatabase | None = None
+    settings: Settings,
+    rulebook: Rulebook,
+    topics: Iterable[APIRouter],
+    database: CohortDatabase | None = None,
+    recording: tuple[AuditTrail, Receipts] | None = None,
 ) -> Service:
     """Put the topics' routers, the service's own operations and the pages into one application."""
-    app = Service(settings, database or database_of(settings))
+    database = database or database_of(settings)
+    trail, kept = recording or (AuditTrail(database), None)
+    app = Service(settings, database, Auditor(trail, everything=settings.audit == "everything"), kept)
     rule_sets = [health.RuleSetVersion(**loaded.ref.model_dump()) for loaded in rulebook.all()]
     version = health.version_of(__version__, settings.git_sha, rule_sets)
     own = (
@@ -165,7 +194,9 @@ def assemble(
 class Service(FastAPI):
     """FastAPI with our own edge around it, and an OpenAPI document that tells of problems."""
 
-    def __init__(self, settings: Settings, database: CohortDatabase) -> None:
+    def __init__(
+        self, settings: Settings, database: CohortDatabase, auditor: Auditor, receipts: Receipts | None = None
+    ) -> None:
         super().__init__(
             title="Defervesce",
             version=__version__,
@@ -194,6 +225,8 @@ class Service(FastAPI):
         )
         self.state.limits = self.limits
         self.state.disclosure = Policies(settings.disclosure, settings.disclosure_tenants)
+        self.auditor = self.state.auditor = auditor
+        self._receipts = receipts
         self.metrics = Metrics({"version": __version__, "git_sha": settings.git_sha or "unknown"})
         self.writer = LineWriter()
         self.stopping = Stopping()
@@ -223,12 +256,7 @@ class Service(FastAPI):
         _refuse_unguarded(found)
         templates = {_endpoint(route): route.path for route in found}
         self.methods = methods_of(found, templates)
-        index = {
-            (method, route.path): lean
-            for route in found
-            if route.path and (lean := lean_operation(route)) is not None
-            for method in lean.methods
-        }
+        index = self._lean_index(found)
         as_json = self.settings.log_format == "json"
         per_minute = self.settings.requests_per_minute
         rate = RateLimit(per_minute) if per_minute else None
@@ -244,6 +272,7 @@ class Service(FastAPI):
             cors=Cors(self.settings.cors_origins),
             metrics=self.metrics,
             log=AccessLog(self.writer, level=self.settings.log_level, as_json=as_json),
+            auditor=self.auditor,
             rate=rate,
             trace=self.spans,
         )
@@ -251,6 +280,29 @@ class Service(FastAPI):
     async def callers_exist(self, patience: float) -> bool | None:
         """Say whether anybody needs a credential; None when it cannot be told within the patience in seconds."""
         return True if self.demands_callers else await self.presence.known(patience)
+
+    def replaying(self) -> Replaying:
+        """Return what answers a receipt's input again, for the command line. ValueError without receipts."""
+        if self._receipts is None:
+            raise ValueError("this service gives no receipts")
+        self._lean_index(iter_route_contexts(self.routes))
+        return Replaying(self._receipts.keeper.here, self._receipts.operation, self._receipts.answer)
+
+    def _lean_index(self, found: Iterable[Any]) -> dict[tuple[str, str], Lean]:
+        """Return the operations that are answered on the short way, by method and path."""
+        plain = [(route, lean) for route in found if route.path and (lean := lean_operation(route)) is not None]
+        if self._receipts is not None:
+            clinical = (one for one in plain if any(gives_receipts(each, one[0].path) for each in one[1].methods))
+            self._receipts.over({route.original_route.operation_id: lean for route, lean in clinical})
+        index: dict[tuple[str, str], Lean] = {}
+        for route, lean in plain:
+            name = route.original_route.operation_id or route.path
+            answer = RecordedLean(self.auditor, name, lean) if self._is_recorded(route.path) else lean
+            index |= {(method, route.path): answer for method in lean.methods}
+        return index
+
+    def _is_recorded(self, path: str) -> bool:
+        return is_audited(path) or (self.auditor.everything and path.startswith("/v1/"))
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.database.url_options import refused_options
+from app.security.receipts.key_text import private_bytes
 from app.statistics.disclosure_policy import NONE, Profile, parse_tenants
 
 PREFIX: Final = "DEFERVESCE_"
@@ -143,6 +144,14 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="Disclosure profiles of single tenants, such as tenant-a=cms,tenant-b=opensafely",
     )
+    audit: Literal["cohorts", "everything"] = Field(
+        default="cohorts",
+        description="What is recorded in the audit trail: whatever touches something kept, or the calculators, too",
+    )
+    signing_key: SecretStr | None = Field(
+        default=None, description="Ed25519 private key that signs receipts and the audit trail, as PEM or base64"
+    )
+    signing_key_file: Path | None = Field(default=None, description="File that holds the signing key")
     git_sha: str | None = Field(
         default=None,
         pattern=r"^([0-9a-f]{7,40}|unknown)$",
@@ -200,6 +209,26 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as https://defervesce.example.org, without a path")
         return url
 
+    @field_validator("signing_key")
+    @classmethod
+    def _key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            private_bytes(key.get_secret_value())
+        return key
+
+    @field_validator("signing_key_file")
+    @classmethod
+    def _key_file(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            _key_in(path)
+        return path
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.signing_key is not None and self.signing_key_file is not None:
+            raise ValueError("set DEFERVESCE_SIGNING_KEY or DEFERVESCE_SIGNING_KEY_FILE, not both")
+        return self
+
     @model_validator(mode="after")
     def _safe_together(self) -> Self:
         url = self.database_url.get_secret_value()
@@ -208,6 +237,13 @@ class Settings(BaseSettings):
                 "DEFERVESCE_WORKERS above 1 with an in-memory SQLite database: each process would keep its own data"
             )
         return self
+
+    @property
+    def signing_key_bytes(self) -> bytes | None:
+        """Return the 32 bytes of the signing key; None when there is none."""
+        if self.signing_key_file is not None:
+            return _key_in(self.signing_key_file)
+        return None if self.signing_key is None else private_bytes(self.signing_key.get_secret_value())
 
     @property
     def body_bytes(self) -> int:
@@ -284,6 +320,14 @@ def _reason(kind: str, ctx: Mapping[str, Any]) -> str:
     if kind.startswith(("int", "float")):
         return "must be a number"
     return "is not written as expected"
+
+
+def _key_in(path: Path) -> bytes:
+    """Read the signing key from its file; ValueError when it cannot be read or is none."""
+    try:
+        return private_bytes(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("must be a file with an Ed25519 private key that this service can read") from None
 
 
 def _is_database(url: str) -> bool:

@@ -19,6 +19,8 @@ TAGS: Final[Mapping[str, str]] = {
     "rules": "Every rule set with its thresholds, sources, version and hash.",
     "safety": "The safety case: intended use, hazards and the tests of their controls, requirements, cards of the rule "
     "sets. An argument by the developers; nobody has cleared or signed it off.",
+    "receipts": "Signed receipts of clinical answers, and making an answer again to see whether it is the same.",
+    "audit": "Who did what to which cohort and patient, and when: a chain of hashes that shows what was tampered with.",
     "service": "Health, version, metrics, and what the problem types mean.",
 }
 
@@ -27,7 +29,7 @@ and weaning, CTCAE grading, and the statistics of cohorts. The rules follow Dizo
 2023;21:76 (doi 10.1186/s12969-023-00858-z) and the standards that each answer cites.
 
 **For clinicians to review, not to replace them.** Every answer shows the inputs used, the rule, its source and what is
-missing. What is calculated is not stored; cohorts that are sent are.
+missing. What is calculated is not stored (a receipt that is asked for holds hashes); cohorts that are sent are.
 
 * **Unknown is not no.** A field that is absent or `null` is unknown. Nothing is imputed; a question that cannot be
   decided is answered with what remains possible and the fewest inputs that would decide it.

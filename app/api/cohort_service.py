@@ -29,6 +29,7 @@ from app.cohorts.records import PatientRecord
 from app.cohorts.service import CohortService, Compose
 from app.cohorts.store.model import Remembered
 from app.cohorts.summary import CohortChanged
+from app.security.audit.asking import carried
 from app.security.caller import Caller
 
 T = TypeVar("T")
@@ -84,7 +85,7 @@ class Cohorts:
     async def change(self, call: Callable[[], T]) -> T:
         """Run a short change to its end."""
         with self.changes.place():
-            return await asyncio.get_running_loop().run_in_executor(self._changes, call)
+            return await asyncio.get_running_loop().run_in_executor(self._changes, carried(call))
 
     async def take_in(self, request: Request, size: int, call: Callable[[Work], T]) -> T:
         """Run an import of so many bytes; it is given up and taken back when the client goes away."""

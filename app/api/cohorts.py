@@ -11,6 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.auditing import Auditor
 from app.api.callers import MayDelete, MayRead, MayWrite
 from app.api.cohort_examples import CSV_TYPE, create_body
 from app.api.cohort_export import ExportFormat, export_response
@@ -171,6 +172,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         """
         require_json_accepted(context_of(request.scope).headers)
         match = optional_match(if_match)
+        Auditor.tell(request, {"dry_run": body.dry_run})
         if prefers_async(prefer) and not body.dry_run:
             begun = partial(begin_rederiving, cohorts, describing(request), caller, cohort_id, body, match)
             return response_of(await cohorts.change(begun))
@@ -196,7 +198,13 @@ def build_router(cohorts: Cohorts) -> APIRouter:
 
         Text that a spreadsheet program would take for a formula stands in quotes in a CSV, and comes back unchanged.
         """
+        service = cohorts.of(caller)
         context_of(request.scope).hold(cohorts.exports.take())
-        return await export_response(cohorts.of(caller), cohort_id, kind)
+        await asyncio.to_thread(service.find, cohort_id)
+        # Before the snapshot is opened: a database in memory has no second connection to record by.
+        auditor: Auditor = request.app.state.auditor
+        auditor.tell(request, {"format": kind})
+        await auditor.now(request)
+        return await export_response(service, cohort_id, kind)
 
     return router

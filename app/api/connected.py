@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from app.api.bulkhead import stopping as stopped_short
 from app.api.stopping import Stopping
 from app.cohorts.intake.taking import StoppedError
+from app.security.audit.asking import carried
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ async def while_connected(
     """
     stop = Event()
     work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(
-        threads, call, lambda: stop.is_set() or stopping.gives_up
+        threads, carried(call), lambda: stop.is_set() or stopping.gives_up
     )
     work.add_done_callback(_look)
     gone: asyncio.Future[None] = asyncio.ensure_future(_gone(request))

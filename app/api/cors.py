@@ -11,11 +11,12 @@ from app.api.reply import JSON, Reply
 
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _REQUEST_HEADERS: Final = (
-    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    b"Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
     b"traceparent, tracestate, X-API-Key, X-Request-ID"
 )
 _ANSWER_HEADERS: Final = (
-    b"ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, traceparent, WWW-Authenticate, X-Request-ID"
+    b"Defervesce-Receipt, ETag, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, "
+    b"traceparent, WWW-Authenticate, X-Request-ID"
 )
 _REMEMBER_SECONDS: Final = b"600"
 _VARY: Final = (b"vary", b"Origin")

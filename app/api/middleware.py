@@ -14,6 +14,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.auditing import CLIENT_GONE, REFUSED, Auditor, Lean
 from app.api.bulkhead import stopping
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
@@ -25,15 +26,12 @@ from app.api.paths import Paths
 from app.api.problems import ProblemError, internal, reply_to
 from app.api.rate import RateLimit
 from app.api.reply import Reply
-from app.api.routes import LeanOperation
 from app.api.transport import Answer, BoundedReceive, metered, without_body
 
-Index = Mapping[tuple[str, str], LeanOperation]
+Index = Mapping[tuple[str, str], Lean]
 TemplateOf = Callable[[Any], str | None]
 
 Trace = Callable[[str, str, int, float, RequestContext], None]
-
-CLIENT_GONE = 499
 
 
 class Edge:
@@ -51,6 +49,7 @@ class Edge:
         cors: Cors,
         metrics: Metrics,
         log: AccessLog,
+        auditor: Auditor,
         rate: RateLimit | None = None,
         trace: Trace | None = None,
     ) -> None:
@@ -65,6 +64,7 @@ class Edge:
         self._log = log
         self._rate = rate
         self._trace = trace
+        self._auditor = auditor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, count it and log it."""
@@ -96,6 +96,8 @@ class Edge:
             self._log.request(route, method, answer.status, seconds, context)
             if self._trace is not None:
                 self._trace(route, method, answer.status, seconds, context)
+        if answer.status in REFUSED:
+            await self._auditor.refused(scope, route, answer.status)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         """Answer by the short way where there is one, else by FastAPI."""

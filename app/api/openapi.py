@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from app.api import kinds
 from app.api.kinds import Kind
 from app.api.problems import PROBLEM_JSON, Problem, ProblemItem
+from app.api.receipts_declared import HEADERS, PARAMETER, gives_receipts
 
 REF: Final = "#/components/schemas/{model}"
 _METHODS: Final = frozenset({"get", "put", "post", "delete", "patch"})
@@ -52,7 +53,9 @@ def complete(document: Document, tags: Mapping[str, str], named: Iterable[type[B
     components["headers"] = {"X-Request-ID": _REQUEST_ID}
     components["responses"] = {name_of(kind): _response(kind) for kind in kinds.KINDS.values()}
     used = set()
-    for path, _, operation in operations(document):
+    for path, method, operation in operations(document):
+        if gives_receipts(method, path):
+            _add_receipts(operation)
         used |= set(operation.get("tags", ()))
         _add_problems(path, operation)
     document["tags"] = [{"name": name, "description": text} for name, text in tags.items() if name in used]
@@ -88,6 +91,13 @@ def _add_problems(path: str, operation: dict[str, Any]) -> None:
         if "$ref" not in response:
             response.setdefault("headers", {})["X-Request-ID"] = {"$ref": "#/components/headers/X-Request-ID"}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_receipts(operation: dict[str, Any]) -> None:
+    """Declare that the operation's answer may have a receipt."""
+    operation.setdefault("parameters", []).append(PARAMETER)
+    operation["responses"]["200"].setdefault("headers", {}).update(HEADERS)
+    operation["responses"]["503"] = {"$ref": f"#/components/responses/{name_of(kinds.DATABASE_UNAVAILABLE)}"}
 
 
 def _headers(kind: Kind) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -12,6 +13,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.api.auditing import Auditor
 from app.api.callers import MayDelete, MayRead, MayWrite
 from app.api.cohort_examples import RECORD, ROWS_TYPES, rows_body
 from app.api.cohort_intake import PREFIX, Idempotent, OnError, Prefer, added, prefers_async
@@ -137,10 +139,12 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         dependencies=[RowsAllowed],
     )
     async def list_patients(
-        cohort_id: CohortId, caller: MayRead, cursor: Cursor = None, limit: Limit = _PAGE
+        request: Request, cohort_id: CohortId, caller: MayRead, cursor: Cursor = None, limit: Limit = _PAGE
     ) -> Response:
         """List the patients in the order of their arrival: what was sent, and what was derived of it."""
+        require_json_accepted(context_of(request.scope).headers)
         page = await asyncio.to_thread(cohorts.of(caller).patients, cohort_id, position_of(cursor), limit)
+        Auditor.tell(request, _span(page.patients))
         following = str(page.patients[-1].position) if page.has_more else None
         body = encode({"items": [_shown(patient) for patient in page.patients], "next": following})
         answer = Response(body, media_type=JSON.decode(), headers={"ETag": etag(page.cohort.version)})
@@ -205,6 +209,13 @@ def build_router(cohorts: Cohorts) -> APIRouter:  # five small operations, one a
         await cohorts.change(partial(cohorts.of(caller).remove, cohort_id, patient_id, required_match(if_match)))
 
     return router
+
+
+def _span(patients: Sequence[Patient]) -> dict[str, int | str | bool]:
+    """Return which patients of a cohort a page shows, by the order of their arrival."""
+    if not patients:
+        return {"patients": 0}
+    return {"patients": len(patients), "first_position": patients[0].position, "last_position": patients[-1].position}
 
 
 def _shown(patient: Patient) -> dict[str, Any]:

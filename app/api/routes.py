@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from app.api.auditing import is_audited
 from app.api.body import parse, receive_body
 from app.api.callers import Needs, caller_of, needs_of, require
 from app.api.context import Limits, RequestContext, context_of
@@ -35,8 +36,17 @@ from app.clinical.refusal import InputError
 
 _BULK: Final = "__bulk_body__"
 _WRITER: Final = "__answer_writer__"
+_ASKED_FOR_JSON: Final = {
+    "type": "http",
+    "method": "POST",
+    "path": "/",
+    "query_string": b"",
+    "headers": [(b"accept", b"application/json")],
+}
 F = TypeVar("F", bound=Callable[..., Any])
 Endpoint = Callable[..., Awaitable[Any]]
+Keep = Callable[[bytes, Any, Reply | Response, RequestContext], Awaitable[Reply | Response]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def bulk(endpoint: F) -> F:
@@ -73,7 +83,7 @@ class CalculatorRoute(APIRoute):
         """What the operation asks of its caller."""
         return needs_of(self.endpoint, self.dependant)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """Return FastAPI's handler with our checks before it."""
         answer = super().get_route_handler()
         parameters, lists = _known_parameters(self.dependant), _list_parameters(self.dependant)
@@ -91,7 +101,20 @@ class CalculatorRoute(APIRoute):
                 request = await _CheckedRequest.read(request, adapter, _limit(self.endpoint, context.limits))
             return await answer(request)
 
-        return checked
+        return self._audited(checked)
+
+    def _audited(self, handler: Handler) -> Handler:
+        """Put the recording around a handler, where the operation is one that is recorded."""
+        by_itself, operation = is_audited(self.path), self.operation_id or self.name
+
+        async def audited(request: Request) -> Response:
+            auditor = request.app.state.auditor
+            if by_itself or auditor.everything:
+                found: Response = await auditor.around(request, operation, handler)
+                return found
+            return await handler(request)
+
+        return audited
 
 
 class LeanOperation:
@@ -106,6 +129,7 @@ class LeanOperation:
         "_request",
         "_status",
         "_write",
+        "keep",
         "methods",
         "scope",
     )
@@ -122,6 +146,8 @@ class LeanOperation:
         self._adapter = _body_adapter(dependant)
         write = partial(TypeAdapter(route.response_model or Any).serializer.to_json, by_alias=True)
         self._write: Callable[[Any], bytes] = getattr(route.endpoint, _WRITER, write)
+        # What keeps a receipt of an answer for a caller who prefers that; None where there are none.
+        self.keep: Keep | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, context: RequestContext) -> Reply | Response:
         """Answer one request of the context's caller, or raise the problem."""
@@ -139,7 +165,30 @@ class LeanOperation:
             raw = await receive_body(context, receive, limit)
             arguments[self._body] = await _parsed(raw, self._adapter, context.limits)
         answer = await self._endpoint(**arguments)
-        return answer if isinstance(answer, Response) else Reply(self._status, JSON, self._write(answer))
+        reply = answer if isinstance(answer, Response) else Reply(self._status, JSON, self._write(answer))
+        if self.keep is not None and (prefer := context.headers.get(b"prefer")) is not None and self._body:
+            return await self.keep(prefer, arguments[self._body], reply, context)
+        return reply
+
+    def read(self, raw: bytes) -> Any:  # noqa: ANN401  # the body's model
+        """Read a body, or refuse it."""
+        if self._adapter is None:
+            raise TypeError("the operation takes no body")
+        return parse(raw, self._adapter)
+
+    def as_json(self, body: Any) -> Any:  # noqa: ANN401  # model in, JSON values out
+        """Return a body as JSON values: defaults filled in, nulls left out, since absent and null say the same."""
+        if self._adapter is None:
+            raise TypeError("the operation takes no body")
+        # Without pydantic's warnings: they repeat values.
+        return self._adapter.dump_python(body, mode="json", by_alias=True, exclude_none=True, warnings="none")
+
+    async def written(self, body: Any) -> bytes:  # noqa: ANN401  # the body's model
+        """Answer a body as JSON."""
+        arguments: dict[str, Any] = {self._body: body} if self._body else {}
+        if self._request is not None:
+            arguments[self._request] = Request(dict(_ASKED_FOR_JSON))
+        return self._write(await self._endpoint(**arguments))
 
 
 def lean_operation(found: RouteContext) -> LeanOperation | None:

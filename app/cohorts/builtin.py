@@ -59,7 +59,7 @@ def has_example(store: Store, *, job: bool = False) -> bool:
 
 def seed_example(store: Store, intake: Intake, rules: Rules) -> None:
     """Create the cohort `example` and its job, each unless it is there. Safe to call twice at once."""
-    with store.write() as writer:
+    with store.write(by_service=True) as writer:
         writer.recall("seed", EXAMPLE, b"")  # holds back whoever seeds at the same time
         if not _has_example(writer):
             made = writer.create(_NAME, _DESCRIPTION, rules, cohort_id=EXAMPLE)
@@ -92,10 +92,10 @@ def seed(store: Store, intake: Intake, rules: Rules) -> None:
     """
     found = _kept(store)
     if found is None:
-        with store.write() as writer:
+        with store.write(by_service=True) as writer:
             _create(writer, intake, rules)
     elif found.rules != rules:
-        with suppress(StoreError), store.write() as writer:
+        with suppress(StoreError), store.write(by_service=True) as writer:
             _renew(writer, intake, rules)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -48,7 +49,7 @@ class Jobs:
         what it needed.
         """
         self._count(None, "queued")
-        running = self._threads.submit(self._run, job, total, call, describe, release)
+        running = self._threads.submit(copy_context().run, self._run, job, total, call, describe, release)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 

@@ -128,6 +128,11 @@ class CohortReader:
             found = reader.cohorts(after, limit + 1)
         return found[:limit], len(found) > limit
 
+    def find(self, cohort_id: str) -> Cohort:
+        """Return a cohort without its counts. Raises CohortNotFoundError."""
+        with self.open(cohort_id) as (_, cohort):
+            return cohort
+
     def detail(self, cohort_id: str, hide: Hide = None) -> CohortDetail:
         """Return a cohort with its counts."""
         with self.open(cohort_id) as (reader, cohort):

@@ -75,6 +75,11 @@ class Database:
         return self._engine
 
     @property
+    def sqlite_file(self) -> str | None:
+        """The path of an SQLite database that is a file; None for any other database."""
+        return sqlite_path(self._url) or None
+
+    @property
     def appearance(self) -> Appearance | None:
         """What is another as soon as another file is the database; None for a database that is no file."""
         return None if self._file is None else self._file.appearance()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-Reason = Literal["locked", "read_only", "full", "gone", "moved", "busy", "schema", "damaged"]
+Reason = Literal["locked", "read_only", "full", "gone", "moved", "busy", "schema", "damaged", "trail"]
 
 _DETAILS: Final[dict[Reason, str]] = {
     "locked": "Another change holds the database; it was waited for as long as is allowed.",
@@ -18,6 +18,8 @@ _DETAILS: Final[dict[Reason, str]] = {
     "busy": "The database is too busy: it did not answer in time, or every connection is in use.",
     "schema": "The database is not migrated to this release; the operator runs `defervesce migrate`.",
     "damaged": "The database file cannot be read.",
+    "trail": "The audit trail cannot be continued: its rows do not fit its head. The operator runs "
+    "`defervesce audit verify`.",
 }
 _RETRY_SECONDS: Final[dict[Reason, int]] = {"locked": 2, "busy": 2, "gone": 5, "moved": 5}
 _RETRY_LATER: Final = 30

@@ -5,4 +5,4 @@ A constant, so that the service at start need not load Alembic; a test compares 
 
 from typing import Final
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"

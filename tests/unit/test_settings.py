@@ -126,7 +126,9 @@ def test_an_unknown_variable_stops_the_start_and_is_told_its_neighbours():
         SettingsError, match=r"DEFERVESCE_MAX_BODY is not a setting\. Did you mean DEFERVESCE_MAX_BODY_MB"
     ):
         load_settings({"DEFERVESCE_MAX_BODY": CANARY})
-    with pytest.raises(SettingsError, match=r"DEFERVESCE_ZZZ is not a setting\. Known are DEFERVESCE_AUTH, "):
+    with pytest.raises(
+        SettingsError, match=r"DEFERVESCE_ZZZ is not a setting\. Known are DEFERVESCE_AUDIT, DEFERVESCE_AUTH, "
+    ):
         load_settings({"DEFERVESCE_ZZZ": "1"})
 
 

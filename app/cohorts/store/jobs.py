@@ -10,8 +10,9 @@ import msgspec
 import sqlalchemy as sa
 
 from app.cohorts.errors import JobLostError
+from app.cohorts.store.doing import DoingWriter
 from app.cohorts.store.model import Job, JobState
-from app.cohorts.store.reader import Reader, job_of
+from app.cohorts.store.reader import job_of
 from app.database.tables import JOBS
 
 # A process that has not been heard of for so long has ended.
@@ -32,7 +33,7 @@ def is_silent(heard_at: datetime, now: datetime) -> bool:
     return abs(now - heard_at) > LEASE
 
 
-class JobWriter(Reader):
+class JobWriter(DoingWriter):
     """The part of a writer that keeps jobs."""
 
     def create_job(
@@ -42,9 +43,10 @@ class JobWriter(Reader):
 
         It belongs to this process, which shows that it lives by `Store.beat`.
         """
+        kept_id = job_id or secrets.token_hex(16)
         kept = {
             "tenant": self.tenant,
-            "id": job_id or secrets.token_hex(16),
+            "id": kept_id,
             "kind": kind,
             "cohort_id": cohort_id,
             "state": "queued",
@@ -55,6 +57,7 @@ class JobWriter(Reader):
             "updated_at": self.now,
         }
         row = self._connection.execute(sa.insert(JOBS).values(kept).returning(*JOBS.columns)).one()
+        self._did("job.create", cohort_id, subject=kept_id, details={"kind": kind})
         return job_of(row, self._board)
 
     def start_job(self, job_id: str) -> Job:
@@ -74,6 +77,13 @@ class JobWriter(Reader):
         if told is not None:
             kept["progress"] = told[0]
         job = self._move(job_id, kept)
+        self._did(
+            "job.finish",
+            job.cohort_id,
+            subject=job_id,
+            outcome="success" if error is None else "failed",
+            details={"kind": job.kind},
+        )
         self._board.forget(job_id)
         return job
 
@@ -96,7 +106,11 @@ class JobWriter(Reader):
         heard = JOBS.c.updated_at.between(self.now - LEASE, self.now + LEASE)
         silent = sa.update(JOBS).where(JOBS.c.state.in_(UNDER_WAY), JOBS.c.owner != self._board.owner, ~heard)
         lost = silent.values(state="failed", error=_text(LOST), updated_at=self.now)
-        return int(self._connection.execute(lost).rowcount)
+        rows = self._connection.execute(lost.returning(JOBS.c.id, JOBS.c.cohort_id, JOBS.c.kind, JOBS.c.tenant)).all()
+        for row in rows:
+            details = {"kind": row.kind}
+            self._did("job.lost", row.cohort_id, subject=row.id, outcome="failed", details=details, tenant=row.tenant)
+        return len(rows)
 
 
 def _text(value: dict[str, Any] | None) -> str | None:

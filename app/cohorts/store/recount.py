@@ -14,8 +14,8 @@ from app.cohorts.store import bulk
 from app.cohorts.store.board import Board
 from app.cohorts.store.change import Change, put, put_strata
 from app.cohorts.store.counting import Counting
+from app.cohorts.store.doing import DoingWriter
 from app.cohorts.store.model import Cohort, Patient
-from app.cohorts.store.reader import Reader
 from app.database.tables import PATIENTS, STRATA, TALLIES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _UPDATE: Final = (
 )
 
 
-class RecountWriter(Reader):
+class RecountWriter(DoingWriter):
     """The part of a writer that goes through whole cohorts, and keeps the pending changes."""
 
     def __init__(
@@ -67,6 +67,7 @@ class RecountWriter(Reader):
             if rows:
                 self._connection.execute(_UPDATE, rows)
             derived += len(page)
+        self._did("cohort.rederive", cohort.id, details={"patients": derived})
         return derived
 
     def rebuild(self, cohort: Cohort) -> bool:
@@ -83,6 +84,7 @@ class RecountWriter(Reader):
         put(self._connection, cohort.number, counted.kept().items())
         change.n, change.changed = n, True
         self._settle()
+        self._did("tallies.rebuild", cohort.id, details={"patients": n})
         return True
 
     def _count(self, cohort: Cohort) -> Counting:

@@ -16,12 +16,17 @@ from app.cohorts.store.jobs import UNDER_WAY, is_silent
 from app.cohorts.store.model import ENDED, Cohort, Job
 from app.cohorts.store.reader import Reader
 from app.cohorts.store.writer import Writer
+from app.database.deeds import Trail
 from app.database.engine import IN_MEMORY, WRITES, translated
 from app.database.tables import COHORTS, JOBS
 from app.database.tenants import DEFAULT_TENANT
 
 _PAGE: Final = 50
 _SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+WRITES_IN_TURN: Final = {WRITES: True}
+WRITES_AT_ONCE: Final = {WRITES: "at once"}
 
 
 def _utc_now() -> datetime:
@@ -38,13 +43,18 @@ class Store:
         tenant: str = DEFAULT_TENANT,
         digits: Mapping[str, int] | None = None,
         clock: Callable[[], datetime] = _utc_now,
+        trail: Trail | None = None,
     ) -> None:
-        """`digits` are the decimal digits of each variable; without them, the catalogue's."""
+        """`digits` are the decimal digits of each variable; without them, the catalogue's.
+
+        `trail` is told what each transaction did, right before it is committed, and writes it into the transaction.
+        """
         self._engine = engine
         self.tenant = tenant
         self._digits = _catalogue() if digits is None else digits
         self._clock = clock
         self._board = Board()
+        self._trail = trail
 
     def of(self, tenant: str) -> Store:
         """Return the store of a tenant in the same database."""
@@ -55,12 +65,23 @@ class Store:
         return theirs
 
     @contextmanager
-    def write(self) -> Iterator[Writer]:
-        """Begin a transaction; it is committed at the end of the block and rolled back by an exception."""
-        with self._transaction({WRITES: True}) as connection:
+    def write(self, *, by_service: bool = False) -> Iterator[Writer]:
+        """Begin a transaction; it is committed at the end of the block and rolled back by an exception.
+
+        `by_service`: what it does is the service's own doing, whoever's request brought it about.
+        """
+        with self._writing(WRITES_IN_TURN, by_service=by_service) as writer:
+            yield writer
+
+    @contextmanager
+    def _writing(self, writes: Mapping[str, Any], *, by_service: bool) -> Iterator[Writer]:
+        with self._transaction(writes) as connection:
             writer = self._writer(connection)
             yield writer
             writer.settle()
+            if writer.deeds and self._trail is not None:
+                # Last: whoever writes to the chain holds back the others until the commit.
+                self._trail(connection, writer.deeds, by_service=by_service)
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -87,8 +108,8 @@ class Store:
             job = reader.job(job_id)
         if job.state in ENDED or not is_silent(job.updated_at, self._clock()):
             return job
-        with suppress(StoreError), self._transaction({WRITES: "at once"}) as connection:
-            self._writer(connection).give_up_jobs()
+        with suppress(StoreError), self._writing(WRITES_AT_ONCE, by_service=True) as writer:
+            writer.give_up_jobs()
         with self.read() as reader:
             return reader.job(job_id)
 
@@ -130,7 +151,7 @@ class Store:
         )
         told = {"progress": progress, "updated_at": self._clock()} | ({} if total is None else {"total": total})
         update = sa.update(JOBS).where(JOBS.c.id.in_(mine.with_for_update(skip_locked=True))).values(told)
-        with suppress(StoreError), self._transaction({WRITES: "at once"}) as connection:
+        with suppress(StoreError), self._transaction(WRITES_AT_ONCE) as connection:
             connection.execute(update)
 
 

@@ -64,6 +64,7 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
             "updated_at": self.now,
         }
         row = self._connection.execute(sa.insert(COHORTS).values(kept).returning(*COHORTS.columns)).one()
+        self._did("cohort.create", row.id)
         return self._take(row, created=True)
 
     def lock(self, cohort_id: str, if_match: int | None = None, *, even_read_only: bool = False) -> Cohort:
@@ -97,6 +98,8 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
             if fresh:
                 bulk.insert(self._connection, [_row(change, row) for row in fresh])
             added += len(fresh)
+        if added:
+            self._did("patients.add", cohort.id, details={"patients": added})
         return added
 
     def _fresh(self, cohort: Cohort, chunk: list[NewPatient], on_duplicate: OnDuplicate | None) -> list[NewPatient]:
@@ -131,6 +134,7 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         change.remove(old.stratum, old.values)
         change.add(stratum, derived.values)
         self._connection.execute(_at(cohort, old, sa.update(PATIENTS)).values(_columns(new)))
+        self._did("patient.replace", cohort.id, patient_id=row.patient_id)
         return new
 
     def remove(self, cohort: Cohort, patient_id: str, if_match: int | None = None) -> None:
@@ -139,12 +143,16 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         old = self._current(cohort, patient_id, if_match)
         change.remove(old.stratum, old.values)
         self._connection.execute(_at(cohort, old, sa.delete(PATIENTS)))
+        self._did("patient.delete", cohort.id, patient_id=patient_id)
 
     def describe(self, cohort: Cohort, *, name: str, description: str | None) -> Cohort:
         """Rename a cohort."""
         change = self._change(cohort)
         change.columns |= {"name": name, "description": description}
         change.changed = True
+        if change.version != change.cohort.version:
+            # A cohort that this transaction makes is named by making it.
+            self._did("cohort.describe", cohort.id)
         return self.cohort(cohort.id)
 
     def delete(self, cohort: Cohort) -> None:
@@ -157,6 +165,7 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         for table in (PATIENTS, STRATA, TALLIES):
             self._connection.execute(sa.delete(table).where(table.c.cohort_number == cohort.number))
         self._connection.execute(sa.delete(COHORTS).where(COHORTS.c.number == cohort.number))
+        self._did("cohort.delete", cohort.id, details={"patients": cohort.n})
 
     def _take(self, row: sa.Row[Any], *, created: bool) -> Cohort:
         cohort = cohort_of(row)

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
+from app.database.deeds import Deed, Trail
 from app.database.engine import WRITES, translated
 from app.database.tables import ACCESS_TOKENS, API_KEY_SECRETS, API_KEYS, CLIENT_ASSERTIONS, CLIENTS
 from app.security.caller import Caller, Scope
@@ -32,9 +33,11 @@ def _utc_now() -> datetime:
 class CallerStore:
     """Who may call, as the database knows it: all replicas agree."""
 
-    def __init__(self, engine: sa.Engine, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, engine: sa.Engine, clock: Callable[[], datetime] = _utc_now, trail: Trail | None = None) -> None:
+        """`trail` is told what was done to a key or client, last in the transaction that did it."""
         self._engine = engine
         self._clock = clock
+        self._trail = trail
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
@@ -49,6 +52,11 @@ class CallerStore:
             connection.begin(),
         ):
             yield connection
+
+    def _did(self, connection: sa.Connection, event: str, subject: str, tenant: str) -> None:
+        """Record a deed; the last thing that a transaction does: the chain of a tenant is written one after the other."""
+        if self._trail is not None:
+            self._trail(connection, [Deed(event, subject=subject, tenant=tenant)], by_service=False)
 
     # Verifying
 
@@ -102,6 +110,7 @@ class CallerStore:
         with self._write() as connection:
             connection.execute(sa.insert(API_KEYS).values(row | {"expires_at": expires_at}))
             connection.execute(sa.insert(API_KEY_SECRETS).values(_secret(key, now)))
+            self._did(connection, "key.create", key.id, tenant)
         return ApiKey(key.id, name, tenant, scopes, now, expires_at, None, None)
 
     def keys(self) -> list[ApiKey]:
@@ -119,6 +128,7 @@ class CallerStore:
             still = sa.or_(API_KEY_SECRETS.c.valid_until.is_(None), API_KEY_SECRETS.c.valid_until > now + overlap)
             connection.execute(old.where(still).values(valid_until=now + overlap))
             connection.execute(sa.insert(API_KEY_SECRETS).values(_secret(key, now)))
+            self._did(connection, "key.rotate", found.id, found.tenant)
         return found
 
     def revoke_key(self, key_id: str) -> ApiKey:
@@ -126,6 +136,7 @@ class CallerStore:
         with self._write() as connection:
             found = self._live_key(connection, key_id)
             connection.execute(sa.update(API_KEYS).where(API_KEYS.c.id == key_id).values(revoked_at=self._clock()))
+            self._did(connection, "key.revoke", found.id, found.tenant)
         return found
 
     @staticmethod
@@ -146,6 +157,7 @@ class CallerStore:
             if connection.execute(sa.select(CLIENTS.c.id).where(CLIENTS.c.id == client.id)).first() is not None:
                 raise CallerCommandError("there is a client of this id already")
             connection.execute(sa.insert(CLIENTS).values(row | {"scopes": " ".join(sorted(client.scopes))}))
+            self._did(connection, "client.create", client.id, client.tenant)
 
     def clients(self) -> list[Client]:
         """Return every client, in the order they were registered."""
@@ -167,6 +179,7 @@ class CallerStore:
             if row is None or row.revoked_at is not None:
                 raise CallerCommandError("there is no such client, or it is revoked already")
             connection.execute(sa.update(CLIENTS).where(CLIENTS.c.id == client_id).values(revoked_at=self._clock()))
+            self._did(connection, "client.revoke", row.id, row.tenant)
         return _client(row)
 
     def grant(self, client: Client, new: NewToken) -> bool:

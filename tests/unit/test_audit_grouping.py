@@ -1,0 +1,63 @@
+"""Entries that come while one is being written go together with the next, and each learns what became of it."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.security.audit.entry import Entry
+from app.security.audit.grouping import Grouped
+
+
+def entry(number: int) -> Entry:
+    return Entry(tenant="default", caller=str(number), operation="x", event="read")
+
+
+def test_each_is_written_once_and_those_that_wait_go_together():
+    groups: list[list[str]] = []
+    first, go = threading.Event(), threading.Event()
+
+    def write(entries):
+        groups.append([one.caller for one in entries])
+        first.set()
+        go.wait(10)
+
+    grouped = Grouped(write)
+    with ThreadPoolExecutor(8) as pool:
+        begun = pool.submit(grouped, entry(0))
+        first.wait(10)
+        others = [pool.submit(grouped, entry(number)) for number in range(1, 8)]
+        while len(grouped._queue) < 7:
+            threading.Event().wait(0.005)
+        go.set()
+        for one in (begun, *others):
+            one.result(10)
+    assert groups[0] == ["0"]
+    assert len(groups) == 2
+    assert sorted(groups[1]) == [str(number) for number in range(1, 8)]
+
+
+def test_what_keeps_a_group_from_being_written_is_raised_to_each():
+    def write(_):
+        raise OSError("full")
+
+    grouped = Grouped(write)
+    with ThreadPoolExecutor(4) as pool:
+        for one in [pool.submit(grouped, entry(number)) for number in range(4)]:
+            with pytest.raises(OSError, match="full"):
+                one.result(10)
+
+
+def test_after_a_failure_the_next_is_written():
+    answers = iter([OSError("full"), None])
+
+    def write(_):
+        if (found := next(answers)) is not None:
+            raise found
+
+    grouped = Grouped(write)
+    with pytest.raises(OSError, match="full"):
+        grouped(entry(1))
+    grouped(entry(2))
