@@ -10,6 +10,7 @@ from app.api.kinds import (
     DATABASE_UNAVAILABLE,
     FORBIDDEN,
     IN_PROGRESS,
+    NOT_FOUND,
     READ_ONLY,
     STALE,
     UNCONDITIONAL,
@@ -22,6 +23,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 _KINDS: Final[Mapping[int, tuple[Kind, ...]]] = {
     403: (FORBIDDEN,),
+    404: (NOT_FOUND,),
     409: (CONFLICT, READ_ONLY, IN_PROGRESS),
     412: (STALE,),
     428: (UNCONDITIONAL,),
