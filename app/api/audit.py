@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 100
 _HASH: Final = "SHA-256 in hexadecimal"
+_WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+
+
+def _as_text(sent: object) -> object:
+    """Refuse a time as a number of seconds, which pydantic would take."""
+    if isinstance(sent, str) and not _WRITTEN.match(sent):
+        raise ValueError("A time is written such as 2020-06-01T08:00:00-04:00.")
+    return sent
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
 
 
 class AuditRow(Answer):
@@ -81,11 +93,9 @@ def build_router(database: Database) -> APIRouter:
             Literal["success", "denied", "failed"] | None, Query(description="Rows of this outcome")
         ] = None,
         since: Annotated[
-            AwareDatetime | None, Query(alias="from", description="Rows at this time or later, with an offset")
+            Moment | None, Query(alias="from", description="Rows at this time or later, with an offset")
         ] = None,
-        until: Annotated[
-            AwareDatetime | None, Query(alias="to", description="Rows before this time, with an offset")
-        ] = None,
+        until: Annotated[Moment | None, Query(alias="to", description="Rows before this time, with an offset")] = None,
         cursor: Cursor = None,
         limit: Limit = _PAGE,
     ) -> AuditPage:

@@ -125,7 +125,7 @@ def build_router(receipts: Receipts) -> APIRouter:
         found = await shelf.find(caller, receipt_id)
         return Response(document_of(found.receipt), media_type=JSON.decode())
 
-    @router.post("/v1/replay", summary="Make an answer again", operation_id="replay", responses=declared({}, 503))
+    @router.post("/v1/replay", summary="Make an answer again", operation_id="replay", responses=declared({}, 404, 503))
     async def replay(body: ReplayRequest, request: Request, caller: MayCalculate) -> ReplayAnswer:
         """Say whether a receipt is authentic, of this input, and whether the answer is the same today.
 

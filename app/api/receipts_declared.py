@@ -13,7 +13,7 @@ PARAMETER: Final[dict[str, Any]] = {
     "required": False,
     "description": "`return=receipt`: keep a signed receipt of this answer, named by the header Defervesce-Receipt; "
     "`return=receipt; keep=input` keeps input and answer with it. When no receipt can be kept, the answer is 503",
-    "schema": {"type": "string", "maxLength": 200},
+    "schema": {"type": "string"},
 }
 HEADERS: Final[dict[str, Any]] = {
     RECEIPT_HEADER: {"description": "Id of the receipt, when one was asked for", "schema": {"type": "string"}},

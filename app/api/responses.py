@@ -11,6 +11,7 @@ from app.api.kinds import (
     CONFLICT,
     DATABASE_UNAVAILABLE,
     IN_PROGRESS,
+    NOT_FOUND,
     OVERLOADED,
     READ_ONLY,
     STALE,
@@ -24,6 +25,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 _KINDS: Final[Mapping[int, tuple[Kind, ...]]] = {
     403: (AGGREGATES_ONLY,),
+    404: (NOT_FOUND,),
     409: (CONFLICT, READ_ONLY, IN_PROGRESS),
     412: (STALE,),
     428: (UNCONDITIONAL,),

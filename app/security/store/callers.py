@@ -54,7 +54,7 @@ class CallerStore:
             yield connection
 
     def _did(self, connection: sa.Connection, event: str, subject: str, tenant: str) -> None:
-        """Record a deed; the last thing that a transaction does: the chain of a tenant is written one after the other."""
+        """Record a deed, last in its transaction: a tenant's chain is written one after the other."""
         if self._trail is not None:
             self._trail(connection, [Deed(event, subject=subject, tenant=tenant)], by_service=False)
 
