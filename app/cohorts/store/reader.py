@@ -45,7 +45,7 @@ class Reader:
     def _settle(self) -> None:
         """Write what waits to be written, so that what is read tells of it. A reader has nothing of the kind."""
 
-    def _one(self, statement: sa.Select[Any], name: str) -> sa.Row[Any] | None:
+    def _one(self, statement: sa.Select[Any], name: str) -> Any:  # noqa: ANN401  # a row of whatever was selected
         """Return the row of a name that was sent, None when there is none. PostgreSQL takes no NUL to look for."""
         return None if "\x00" in name else self._connection.execute(statement).one_or_none()
 
