@@ -11,6 +11,7 @@ import msgspec
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
+from app.api.callers import MayCalculate
 from app.api.etag import IfNoneMatch, known_to
 from app.api.media import JSON_TYPE
 from app.api.openapi import REF
@@ -66,7 +67,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         response_class=Response,
         responses=_answers("SafetyCase"),
     )
-    async def safety_case(if_none_match: IfNoneMatch = None) -> Response:
+    async def safety_case(_: MayCalculate, if_none_match: IfNoneMatch = None) -> Response:
         """Show intended use, hazards with their risk and the tests of their controls, requirements, cards, mappings.
 
         It is an argument by the developers. Nobody has cleared, certified or signed it off.
@@ -81,7 +82,7 @@ def build_router(rulebook: Rulebook) -> APIRouter:
         response_class=Response,
         responses=_answers("Hazard"),
     )
-    async def safety_hazard(hazard_id: HazardId, if_none_match: IfNoneMatch = None) -> Response:
+    async def safety_hazard(hazard_id: HazardId, _: MayCalculate, if_none_match: IfNoneMatch = None) -> Response:
         """Show one hazard of the log: cause, effect, harm, risk before and after, controls, tests, what is left."""
         case = await asyncio.to_thread(served)
         body = case.hazards.get(hazard_id)
