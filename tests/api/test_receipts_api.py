@@ -557,7 +557,8 @@ def test_an_answer_without_a_receipt_costs_no_look_at_the_database():
         "import sys; from starlette.testclient import TestClient; from app.main import create_app; "
         "from app.settings import load_settings; "
         "app = create_app(load_settings({'DEFERVESCE_DATABASE_URL': 'sqlite://', 'DEFERVESCE_LOG_LEVEL': 'error'})); "
-        "print(TestClient(app, 'http://127.0.0.1', client=('127.0.0.1', 1)).post('/v1/anakinra/dose', json={'weight_kg': 25}).status_code,"
+        "client = TestClient(app, 'http://127.0.0.1', client=('127.0.0.1', 1)); "
+        "print(client.post('/v1/anakinra/dose', json={'weight_kg': 25}).status_code,"
         " *sorted({'sqlalchemy', 'cryptography'} & set(sys.modules)))"
     )
     done = subprocess.run(
