@@ -31,6 +31,7 @@ from app.security.audit.asking import ANONYMOUS, Asking, on_behalf
 from app.security.audit.damper import Damper
 from app.security.audit.entry import Entry, details_of
 from app.security.audit.trail import AuditTrail
+from app.security.caller import NOBODY
 from app.security.caller import Scope as CallerScope
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -199,7 +200,7 @@ class Auditor:
 
 
 def _entry(asking: Asking, named: _Named, outcome: Outcome, status: int | None) -> Entry:
-    caller = ANONYMOUS if status == _UNAUTHORIZED else asking.caller
+    caller = ANONYMOUS if status == _UNAUTHORIZED or asking.caller is NOBODY else asking.caller
     event = {"success": "read", "denied": "access.refused", "failed": "request.failed"}[outcome]
     return Entry(
         tenant=caller.tenant,

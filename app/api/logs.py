@@ -1,7 +1,8 @@
 """Log lines: JSON or plain text, one per line, written off the event loop; never a value that a caller sent.
 
-A line is handed to a buffer that a thread empties ten times a second: a request pays for the text of its line, not
-for the write. When the reader of our output stalls, lines past a bound are dropped and counted; the service goes on.
+A line is handed to a buffer that a thread empties at most ten times a second, and sleeps over while it is empty: a
+request pays for the text of its line, not for the write. When the reader of our output stalls, lines past a bound are
+dropped and counted; the service goes on.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class LineWriter:
         self._stream = stream
         self._lines: deque[str] = deque()
         self._dropped = 0
-        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._some = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -39,6 +41,8 @@ class LineWriter:
             self._dropped += 1
             return
         self._lines.append(line)
+        if not self._some.is_set():
+            self._some.set()
         if self._thread is None:
             self._start()
 
@@ -60,11 +64,12 @@ class LineWriter:
 
     def close(self) -> None:
         """Write what waits and let the thread end."""
-        self._wake.set()
+        self._ending.set()
+        self._some.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-        self._wake.clear()
+        self._ending.clear()
         self.flush()
 
     def _start(self) -> None:
@@ -75,7 +80,9 @@ class LineWriter:
                 atexit.register(self.close)
 
     def _run(self) -> None:
-        while not self._wake.wait(_PAUSE_SECONDS):
+        while self._some.wait() and not self._ending.wait(_PAUSE_SECONDS):
+            # Before the lines are taken: one that comes in between is written now or wakes this thread again.
+            self._some.clear()
             self.flush()
 
 

@@ -33,6 +33,7 @@ from app.api.messages import step, unknown_field
 from app.api.problems import refused
 from app.api.reply import JSON, Reply
 from app.clinical.refusal import InputError
+from app.security.caller import NOBODY
 
 _BULK: Final = "__bulk_body__"
 _WRITER: Final = "__answer_writer__"
@@ -186,6 +187,9 @@ class LeanOperation:
     async def written(self, body: Any) -> bytes:  # noqa: ANN401  # the body's model
         """Answer a body as JSON."""
         arguments: dict[str, Any] = {self._body: body} if self._body else {}
+        if self._caller is not None:
+            # Made again is an answer for nobody in particular: what a calculator answers depends on no caller.
+            arguments[self._caller] = NOBODY
         if self._request is not None:
             arguments[self._request] = Request(dict(_ASKED_FOR_JSON))
         return self._write(await self._endpoint(**arguments))

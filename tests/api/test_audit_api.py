@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
 from app import cli
-from app.api import context
+from app.api import gate
 from app.api.auditing import KEEPS_NOTHING, _ended, is_audited
 from app.api.openapi import operations
 from app.api.routes import CalculatorRoute
@@ -41,7 +41,7 @@ def calling(monkeypatch):
     """Return what makes the next requests those of a caller, as authentication will."""
 
     def as_(caller: Caller) -> None:
-        monkeypatch.setattr(context, "LOCAL", caller)
+        monkeypatch.setattr(gate, "LOCAL", caller)
 
     return as_
 
@@ -289,7 +289,7 @@ class TestWho:
     def test_the_trail_is_for_administrators(self, api, calling):
         calling(READER)
         answer = api.client.get("/v1/audit")
-        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
+        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/scope-missing")
         calling(LOCAL)
         assert told(trail(api), "caller", "operation", "event", "outcome", "status") == [
             ("reader", "list_audit", "access.refused", "denied", 403)
@@ -439,6 +439,7 @@ class TestNoOperationIsForgotten:
             "protocols",
             "receipts",
             "rules",
+            "safety-case",
             "statistics",
             "treatment",
         }

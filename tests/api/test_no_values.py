@@ -277,7 +277,8 @@ def test_in_every_field_of_a_body(silent, path, method, operation):
     for media_type in (JSON, NDJSON, CSV, "text/plain", f"text/{TEXT}"):
         for raw in (TEXT.encode(), f"patient_id,age_years\n{PSEUDONYM},{TEXT}\n{TEXT},{DIGITS}\n".encode()):
             silent.ask(method.upper(), place, content=raw, headers=headers | {"content-type": media_type})
-    assert 422 in silent.statuses
+    # The token endpoint answers as OAuth 2.0 wants it.
+    assert (400 if path == "/token" else 422) in silent.statuses
 
 
 @pytest.mark.parametrize(

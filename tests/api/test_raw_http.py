@@ -16,12 +16,12 @@ from tests.listening import DOSE, serving, statuses
 BODY = json.dumps(DOSE).encode()
 SIZE = str(len(BODY)).encode()
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
-POST = b"POST /v1/anakinra/dose HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/anakinra/dose HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LENGTH = b"Content-Length: " + SIZE + b"\r\n"
 TE = b"Transfer-Encoding: chunked\r\n"
 END = b"\r\n"
-HONEST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-SMUGGLED = b"GET /v1/rules?smuggled=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+HONEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+SMUGGLED = b"GET /v1/rules?smuggled=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 # What cannot be read in one way only: 400, and the connection is closed: nothing behind it is taken for a request.
 AMBIGUOUS = {
@@ -50,8 +50,8 @@ AMBIGUOUS = {
     "a space before the colon": POST + b"Content-Length : " + SIZE + END + END + BODY,
     "a header without a name": POST + b": x\r\n" + LENGTH + END + BODY,
     "a header without a colon": POST + b"nonsense\r\n" + LENGTH + END + BODY,
-    "NUL in the path": b"GET /live\0z HTTP/1.1\r\nHost: x\r\n\r\n",
-    "NUL in a header": b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n",
+    "NUL in the path": b"GET /live\0z HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "NUL in a header": b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-A: a\0b\r\n\r\n",
     "no Host": b"GET /livez HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET /livez HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "a chunk of a size that is none": POST + TE + END + b"zz\r\n" + BODY + b"\r\n0\r\n\r\n",
@@ -60,17 +60,17 @@ AMBIGUOUS = {
     "a chunk longer than it says": POST + TE + END + b"5\r\n" + BODY + b"\r\n0\r\n\r\n",
     "a trailer that would be a length": POST + TE + END + CHUNKED[:-2] + b"Content-Length: 9\r\n\r\n",
     "HTTP/0.9": b"GET /livez\r\n\r\n",
-    "HTTP/1.2": b"GET /livez HTTP/1.2\r\nHost: x\r\n\r\n",
-    "HTTP/3.0": b"GET /livez HTTP/3.0\r\nHost: x\r\n\r\n",
+    "HTTP/1.2": b"GET /livez HTTP/1.2\r\nHost: localhost\r\n\r\n",
+    "HTTP/3.0": b"GET /livez HTTP/3.0\r\nHost: localhost\r\n\r\n",
     "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
     "an upgrade with a body": POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n" + LENGTH + END + BODY,
     "CONNECT": b"CONNECT elsewhere.example:443 HTTP/1.1\r\nHost: elsewhere.example:443\r\n\r\n",
-    "an unknown method": b"FOO /livez HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a method in small letters": b"get /livez HTTP/1.1\r\nHost: x\r\n\r\n",
-    "no path": b"GET  HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a path without a slash": b"GET livez HTTP/1.1\r\nHost: x\r\n\r\n",
-    "bytes beyond ASCII in the path": b"GET /liv\xc3\xa9z HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a path with overlong UTF-8": b"GET /docs/\xc0\xae\xc0\xae/ HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an unknown method": b"FOO /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a method in small letters": b"get /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "no path": b"GET  HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a path without a slash": b"GET livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "bytes beyond ASCII in the path": b"GET /liv\xc3\xa9z HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a path with overlong UTF-8": b"GET /docs/\xc0\xae\xc0\xae/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 }
 
@@ -81,24 +81,30 @@ TOO_LARGE = {
 
 # What is odd and has one meaning: answered in its place, and the connection goes on.
 PLAIN = {
-    "absolute form": (200, b"GET http://elsewhere.example/livez HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "absolute form": (200, b"GET http://elsewhere.example/livez HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     "a tab before a value": (200, POST + b"Content-Length:\t" + SIZE + END + END + BODY),
     "chunks with extensions": (200, POST + TE + END + b"29;a=b\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "a trailer": (200, POST + TE + END + b"29\r\n" + BODY + b"\r\n0\r\nX-Trailer: a\r\n\r\n"),
     "Expect: 100-continue": (200, POST + b"Expect: 100-continue\r\n" + LENGTH + END + BODY),
     "an expectation that is none": (200, POST + b"Expect: a-cake\r\n" + LENGTH + END + BODY),
-    "a body that a GET has no use for": (200, b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"),
+    "a body that a GET has no use for": (
+        200,
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nabcde",
+    ),
     "a request in a body that a GET has no use for": (
         200,
-        b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(SMUGGLED), SMUGGLED),
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (len(SMUGGLED), SMUGGLED),
     ),
-    "blank lines before": (200, b"\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "a fragment": (200, b"GET /livez#x HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "a CRLF in X-Request-ID": (200, b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Request-ID: a%0d%0aSet-Cookie: b\r\n\r\n"),
-    "OPTIONS *": (404, b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "TRACE": (405, b"TRACE /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "PROPFIND": (405, b"PROPFIND /v1/cohorts HTTP/1.1\r\nHost: x\r\n\r\n"),
-    "M-SEARCH": (404, b"M-SEARCH /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "blank lines before": (200, b"\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "a fragment": (200, b"GET /livez#x HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "a CRLF in X-Request-ID": (
+        200,
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: a%0d%0aSet-Cookie: b\r\n\r\n",
+    ),
+    "OPTIONS *": (404, b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "TRACE": (405, b"TRACE /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "PROPFIND": (405, b"PROPFIND /v1/cohorts HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "M-SEARCH": (404, b"M-SEARCH /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     "gzip": (415, POST + b"Content-Encoding: gzip\r\n" + LENGTH + END + BODY),
     "br": (415, POST + b"Content-Encoding: br\r\n" + LENGTH + END + BODY),
 }
@@ -128,7 +134,7 @@ def test_what_may_be_read_in_two_ways_is_refused_and_the_connection_closed(serve
 
 @pytest.mark.parametrize(("status", "headers"), TOO_LARGE.values(), ids=TOO_LARGE)
 def test_a_head_that_is_too_large_is_refused(server, status, headers):
-    answers = server.raw(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + headers + END + HONEST)
+    answers = server.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + headers + END + HONEST)
     assert statuses(answers) in ([status], []), "answered, or cut off while it was still sent"
     assert statuses(server.raw(HONEST)) == [200]
 
@@ -137,8 +143,8 @@ def test_a_header_of_a_megabyte_and_an_address_of_100_000_characters_are_refused
     endless = b"GET /livez HTTP/1.1\r\nX-A: " + b"a" * 200_000_000
     with server.connect() as connection, pytest.raises(ConnectionError):
         connection.sendall(endless)
-    assert statuses(server.raw(b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")) == [414]
-    assert statuses(server.raw(b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")) in ([414], [])
+    assert statuses(server.raw(b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")) == [414]
+    assert statuses(server.raw(b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")) in ([414], [])
     assert statuses(server.raw(HONEST)) == [200]
 
 
@@ -153,7 +159,7 @@ def test_what_is_odd_and_has_one_meaning_is_answered_and_the_next_request_in_its
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.2"])
 def test_another_protocol_is_not_taken_up_and_the_connection_is_closed(server, protocol):
-    sent = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\n\r\n"
+    sent = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\n\r\n"
     answers = server.raw(sent + HONEST)
     assert statuses(answers) == [200]
     assert b"connection: close" in answers
@@ -167,7 +173,9 @@ def test_http_1_0_is_answered_and_closed(server):
 
 def test_requests_in_a_row_are_answered_in_their_order(server):
     paths = [b"/livez", b"/version", b"/nowhere", b"/v1/rules", b"/livez"]
-    sent = b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\nX-Request-ID: r%d\r\n\r\n" % (p, n) for n, p in enumerate(paths))
+    sent = b"".join(
+        b"GET %b HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: r%d\r\n\r\n" % (p, n) for n, p in enumerate(paths)
+    )
     answers = server.raw(sent + HONEST)
     assert statuses(answers) == [200, 200, 404, 200, 200, 200]
     assert re.findall(rb"x-request-id: (r\d)", answers) == [b"r0", b"r1", b"r2", b"r3", b"r4"]
@@ -175,7 +183,7 @@ def test_requests_in_a_row_are_answered_in_their_order(server):
 
 def test_what_is_broken_does_not_take_the_place_of_the_answer_before_it(server):
     """A proxy would hand it to the client that had asked first."""
-    first = b"GET /v1/cohorts/study/analysis HTTP/1.1\r\nHost: x\r\nX-Request-ID: first\r\n\r\n"
+    first = b"GET /v1/cohorts/study/analysis HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: first\r\n\r\n"
     answers = server.raw(first + b"GET /broken\0 HTTP/1.1\r\n\r\n")
     assert statuses(answers) == [200]
     assert b"x-request-id: first" in answers
@@ -300,7 +308,7 @@ def test_an_id_is_only_ever_an_id(server, hostile):
     "value", [b"\x80\xff", b"a" * 20_000, b'"canary', b"%0d%0acanary", b"\xe2\x80\xae", b"${jndi:ldap://x}"]
 )
 def test_a_hostile_header_value_is_dropped_or_refused(server, header, value):
-    head = b"GET /v1/cohorts/study HTTP/1.1\r\nHost: x\r\n" + header.encode() + b": " + value + b"\r\n\r\n"
+    head = b"GET /v1/cohorts/study HTTP/1.1\r\nHost: localhost\r\n" + header.encode() + b": " + value + b"\r\n\r\n"
     answers = server.raw(head + HONEST)
     first, second = statuses(answers)
     assert first in {200, 304, 406, 422}

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app import cli
-from app.api import context
+from app.api import gate
 from app.api.openapi import operations
 from app.clinical.rulebook.loader import load_rulebook
 from app.database.errors import DatabaseUnavailableError
@@ -319,7 +319,7 @@ class TestReplay:
 
     def test_another_tenant_does_not_find_it(self, api, monkeypatch):
         sent, _, receipt = given(api)
-        monkeypatch.setattr(context, "LOCAL", Caller("ward", "north", LOCAL.scopes))
+        monkeypatch.setattr(gate, "LOCAL", Caller("ward", "north", LOCAL.scopes))
         assert api.client.get(f"/v1/receipts/{receipt['id']}").status_code == 404
         assert api.client.post("/v1/replay", json={"receipt_id": receipt["id"], "input": sent}).status_code == 404
 
@@ -557,7 +557,8 @@ def test_an_answer_without_a_receipt_costs_no_look_at_the_database():
         "import sys; from starlette.testclient import TestClient; from app.main import create_app; "
         "from app.settings import load_settings; "
         "app = create_app(load_settings({'DEFERVESCE_DATABASE_URL': 'sqlite://', 'DEFERVESCE_LOG_LEVEL': 'error'})); "
-        "print(TestClient(app).post('/v1/anakinra/dose', json={'weight_kg': 25}).status_code,"
+        "client = TestClient(app, 'http://127.0.0.1', client=('127.0.0.1', 1)); "
+        "print(client.post('/v1/anakinra/dose', json={'weight_kg': 25}).status_code,"
         " *sorted({'sqlalchemy', 'cryptography'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -19,8 +19,8 @@ from tests.cohort_api import Api, lines, record
 
 CANARY = "belongs-to-a-7391"
 # Parameters of a path that name something that is a tenant's, and those that name what all share.
-OWNED = {"cohort_id", "job_id"}
-FREE = {"id", "name", "patient_id", "section", "slug"}
+OWNED = {"cohort_id", "job_id", "receipt_id"}
+FREE = {"hazard_id", "id", "name", "patient_id", "section", "slug"}
 DOCUMENT: dict[str, Any] = create_app(load_settings({})).openapi()
 OPERATIONS = [(method, path, operation) for path, method, operation in operations(DOCUMENT)]
 GUARDED = [one for one in OPERATIONS if one[2]["security"]]
@@ -47,7 +47,14 @@ def cohort_of_a(service) -> dict[str, str]:
     path = made.headers["location"]
     job = service.client.post(f"{path}/rederive", json={}, headers=service.a | {"prefer": "respond-async"})
     assert job.status_code == 202, job.text
-    return {"cohort_id": path.rsplit("/", 1)[1], "job_id": job.json()["id"], "patient_id": "P01"}
+    dose = {"weight_kg": 25, "critically_ill": True}
+    proved = service.client.post("/v1/anakinra/dose", json=dose, headers=service.a | {"prefer": "return=receipt"})
+    return {
+        "cohort_id": path.rsplit("/", 1)[1],
+        "job_id": job.json()["id"],
+        "patient_id": "P01",
+        "receipt_id": proved.headers["defervesce-receipt"],
+    }
 
 
 def call(service, operation, path: str, method: str, names: dict[str, str], headers):  # noqa: PLR0917  # what a request is
@@ -124,6 +131,7 @@ def test_no_list_and_no_answer_tells_of_another_tenant(service, method, path, op
     assert CANARY not in answer.text
     assert names["cohort_id"] not in answer.text
     assert names["job_id"] not in answer.text
+    assert names["receipt_id"] not in answer.text
 
 
 @pytest.mark.parametrize(("method", "path", "operation"), GUARDED, ids=[o["operationId"] for *_, o in GUARDED])

@@ -387,6 +387,7 @@ def test_a_snapshot_is_verified_while_others_write(kept):
 
 KILLED = """
 import os, sys
+import tests.conftest
 from app.security.store import audit
 from tests.cohort_api import Api, record
 api = Api(sys.argv[1])

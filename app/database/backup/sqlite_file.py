@@ -39,9 +39,12 @@ def look(file: Path) -> Contents:
         with _opened(str(file), "ro", 0) as found:
             faults = found.execute("PRAGMA integrity_check(1)").fetchall()
             orphans = found.execute("PRAGMA foreign_key_check").fetchone()
+            pages, size = (found.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     except sqlite3.Error:
         raise BackupError(f"{file.name} is no SQLite database, or is damaged") from None
-    if faults != [("ok",)] or orphans is not None:
+    # A page that was cut where it holds nothing passes SQLite's own check.
+    is_cut = file.stat().st_size != pages * size
+    if faults != [("ok",)] or orphans is not None or is_cut:
         raise BackupError(f"{file.name} is damaged: the integrity check of SQLite fails")
     with _connected(str(file)) as connection:
         revision = revision_in(connection)

@@ -8,10 +8,14 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 
 from app.database.errors import StoreError
-from app.database.tables import COHORTS, METADATA
+from app.database.tables import AUDIT, AUDIT_HEADS, COHORTS, METADATA
 
 _OF_COHORT: Final = "cohort_number"
 _MILLISECONDS: Final = 1000
+# Who makes the built-in cohorts, and by what, as the audit trail says it.
+_SERVICE: Final = "service"
+_COMMANDS: Final = "command-line"
+_MAKING: Final = ("service", "migrate")
 # ETags are versions. What was changed after the backup was taken has used the next ones up, and its readers still hold
 # them: after a restore versions go on from a number that no change can have reached, milliseconds since 1970, and past
 # those of the database that is replaced, whatever the clocks were.
@@ -69,7 +73,10 @@ def counted(connection: sa.Connection) -> dict[str, int]:
 
 
 def holds_anything(connection: sa.Connection) -> bool:
-    """Say whether a database holds what nobody can make again: anything but the built-in cohorts."""
+    """Say whether a database holds what nobody can make again.
+
+    That is anything but the built-in cohorts, and what the service and its commands recorded of making them.
+    """
     return any(connection.execute(_not_built_in(table).limit(1)).first() for table in tables_in(connection))
 
 
@@ -77,6 +84,12 @@ def _not_built_in(table: sa.Table) -> sa.Select[int]:
     rows = sa.select(sa.literal(1)).select_from(table)
     if table.name == COHORTS.name:
         return rows.where(table.c.read_only.is_(False))
+    if table.name == AUDIT.name:
+        by_hand = sa.or_(table.c.caller == _SERVICE, table.c.caller.startswith(_COMMANDS))
+        return rows.where(sa.not_(sa.and_(by_hand, table.c.operation.in_(_MAKING))))
+    if table.name == AUDIT_HEADS.name:
+        # They say no more than the rows do.
+        return rows.where(sa.false())
     if _OF_COHORT not in table.columns:
         return rows
     built_in = sa.select(COHORTS.c.number).where(COHORTS.c.read_only.is_(True))
