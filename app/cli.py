@@ -278,6 +278,11 @@ def _restore(options: argparse.Namespace) -> int:
     settings = load_settings()
     contents = restore(settings.database_url.get_secret_value(), options.file, force=options.force)
     print(f"restored {options.file}: {contents}; the database is at revision {HEAD}")
+    if credentials := sum(contents.rows.get(table, 0) for table in ("api_keys", "clients")):
+        message = (
+            f"{credentials} keys and clients are as they were at the backup: what was revoked since is valid again"
+        )
+        print(f"defervesce: {message}; look at `keys list` and `clients list`", file=sys.stderr)
     return _rebuild_tallies(argparse.Namespace(cohort=None, tenant=DEFAULT_TENANT), differing=_DIFFERENT)
 
 

@@ -413,3 +413,16 @@ def test_a_restore_is_seen_by_a_service_that_runs(database_url, tmp_path):
     finally:
         service.stop()
     service.assert_sound()
+
+
+def test_a_restore_says_that_revoked_keys_are_back(database_url, tmp_path):
+    file = str(tmp_path / "backup")
+    made = run(database_url, "keys", "create", "--name", "Ward", "--scopes", "calculate")
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip().splitlines()[0].partition(".")[0]
+    assert run(database_url, "backup", file).returncode == 0
+    assert run(database_url, "keys", "revoke", key[:16]).returncode == 0
+    told = run(database_url, "restore", "--force", file)
+    assert told.returncode == 0, told.stderr
+    assert "1 keys and clients are as they were at the backup: what was revoked since is valid again" in told.stderr
+    assert "valid" in run(database_url, "keys", "list").stdout
