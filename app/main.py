@@ -138,13 +138,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the service, or raise SettingsError, IssuersError or RulebookError with a public message."""
     settings = settings or load_settings()
     with _no_collection():
-        rulebook, database = load_rulebook(settings.rules_dir), database_of(settings)
-        trail = AuditTrail(database, seal_of(settings.signing_key_bytes))
-        database.trail = trail.of_transaction
-        kept = Receipts(_keeper(settings, rulebook, database, trail))
-        heavy = Bulkhead(settings.heavy_workers, settings.heavy_queue, settings.request_timeout_seconds)
-        held = Cohorts(rulebook, database, heavy)
-        service = assemble(settings, rulebook, routers(rulebook, database, held, kept), database, (trail, kept))
+        return service_of(settings, load_rulebook(settings.rules_dir), database_of(settings))
+
+
+def service_of(settings: Settings, rulebook: Rulebook, database: CohortDatabase) -> Service:
+    """Build the service over a rulebook and a database; RulebookError where the rules do not make one."""
+    trail = AuditTrail(database, seal_of(settings.signing_key_bytes))
+    database.trail = trail.of_transaction
+    kept = Receipts(_keeper(settings, rulebook, database, trail))
+    heavy = Bulkhead(settings.heavy_workers, settings.heavy_queue, settings.request_timeout_seconds)
+    held = Cohorts(rulebook, database, heavy)
+    service = assemble(settings, rulebook, routers(rulebook, database, held, kept), database, (trail, kept))
     service.hold(held)
     return service
 

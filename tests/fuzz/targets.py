@@ -37,7 +37,8 @@ from app.cohorts.intake.ndjson import ndjson_rows
 from app.cohorts.intake.rows import MalformedError, Rows, SentRow
 from app.cohorts.intake.taking import Intake
 from app.cohorts.records import PatientRecord
-from app.main import routers
+from app.main import service_of
+from app.settings import Settings
 
 SCHEMA = PatientRecord.model_json_schema()
 LAYOUT = Layout(SCHEMA)
@@ -172,7 +173,7 @@ def hospital(data: bytes) -> None:
         return
     together = Rulebook([*(one for one in rulebook().all() if one.id != loaded.id), loaded])
     with suppress(RulebookError):
-        list(routers(together, CohortDatabase("sqlite://")))
+        service_of(Settings.model_construct(), together, CohortDatabase("sqlite://"))
         _ = Derivers(together).default
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from alembic.script import ScriptDirectory
 
 from alembic import command
 from app import cli
+from app.api import server
 from app.clinical.rulebook import RulebookError
 from app.cohorts.database import CohortDatabase
 from app.cohorts.errors import DatabaseUnavailableError
@@ -226,7 +226,12 @@ class TestServe:
     @pytest.fixture
     def served(self, monkeypatch):
         found: dict[str, object] = {}
-        monkeypatch.setattr(uvicorn, "run", lambda app, **options: found.update(options, app=app))
+
+        def run(app: str, **options: object) -> bool:
+            found.update(options, app=app)
+            return True
+
+        monkeypatch.setattr(server, "run", run)
         return found
 
     def test_it_migrates_first_when_asked(self, tmp_path, monkeypatch, served):
