@@ -57,6 +57,7 @@ def complete(document: Document, tags: Mapping[str, str], named: Iterable[type[B
         if gives_receipts(method, path):
             _add_receipts(operation)
         used |= set(operation.get("tags", ()))
+        _show_path_examples(operation)
         _add_problems(path, operation)
     document["tags"] = [{"name": name, "description": text} for name, text in tags.items() if name in used]
     return document
@@ -73,6 +74,14 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
 def name_of(kind: Kind) -> str:
     """Name a problem's shared response: `validation` is `ValidationProblem`."""
     return "".join(word.capitalize() for word in kind.slug.split("-")) + "Problem"
+
+
+def _show_path_examples(operation: dict[str, Any]) -> None:
+    """Give each part of a path its example where pages look for what to try: beside its schema, not in it."""
+    for parameter in operation.get("parameters", ()):
+        examples = parameter["schema"].get("examples")
+        if parameter["in"] == "path" and examples and "examples" not in parameter:
+            parameter["example"] = examples[0]
 
 
 def _add_problems(path: str, operation: dict[str, Any]) -> None:

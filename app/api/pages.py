@@ -22,7 +22,7 @@ from app.api.media import negotiated
 
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # ReDoc writes its styles into the page as it goes and does not run without; it alone is let.

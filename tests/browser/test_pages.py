@@ -64,6 +64,23 @@ def test_try_it_out_sends_an_example_body_as_it_stands(visit, service):
     assert_quiet(visit, service)
 
 
+def with_a_path_parameter(document):
+    return [
+        f"{operation['tags'][0]}/{operation['operationId']}"
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if "{" in path and method == "get"
+    ]
+
+
+def test_try_it_out_fills_in_the_parts_of_a_path(visit, service):
+    targets = with_a_path_parameter(visit.page.request.get(f"{service}/openapi.json").json())
+    assert len(targets) >= 15
+    for target in targets:
+        assert _execute(visit, service, target).startswith("200"), target
+    assert_quiet(visit, service)
+
+
 def test_redoc_shows_the_reference(visit, service):
     visit.page.goto(f"{service}/redoc")
     visit.page.wait_for_selector("h1")

@@ -12,7 +12,22 @@ from app.clinical.anakinra.weaning import WeanAnswer, WeanStep
 from app.clinical.arithmetic import ICALENDAR_LINE_OCTETS, exact, said
 
 MEDIA_TYPE: Final = "text/calendar"
-_NOTES: Final = frozenset({"off_label", "evidence_limited"})
+# What a ward must know of the doses; nothing that tells of the child is sent to a calendar.
+_NOTES: Final = frozenset(
+    {
+        "off_label",
+        "evidence_limited",
+        "dose_capped",
+        "wean_from_effective_dose",
+        "above_ceiling",
+        "rounded_above_ceiling",
+        "dose_rounding",
+        "dose_rounds_to_zero",
+        "interval_between_doses",
+        "stops_after_discharge",
+        "may_stop_after_discharge",
+    }
+)
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
 
 

@@ -86,6 +86,8 @@ class Ivig:
         self._second = Caution(code="ivig_given_already", message=acr.text("ivig.second"))
         self._split = Caution(code="ivig_may_be_split", message=acr.text("ivig.split"))
         self._actual = Caution(code="ivig_by_actual_weight", message=acr.text("ivig.actual_weight"))
+        self._is_far_below = acr.threshold("ivig.ideal_share").is_met
+        self._far_below = Caution(code="ideal_weight_far_below_actual", message=acr.text("ivig.ideal_far_below_actual"))
         self._above = Caution(code="ideal_weight_above_actual", message=acr.text("ivig.ideal_above_actual"))
         cite = nih.cite(nih.parameter("ivig.cap"))
         self._capped = Caution(code="dose_capped", message=f"The course is capped at {said(self._cap)} g ({cite}).")
@@ -154,6 +156,8 @@ class Ivig:
         found = [self._actual] if ideal is None else []
         if ideal is not None and ideal > request.weight_kg:
             found.append(self._above)
+        if ideal is not None and self._is_far_below(exact(ideal) / exact(request.weight_kg)):
+            found.append(self._far_below)
         if course.is_capped:
             found.append(self._capped)
         if request.cardiac_dysfunction is not False:
