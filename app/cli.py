@@ -11,7 +11,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +22,7 @@ from app.database.revision import HEAD
 from app.database.schema import MigrationsMissingError, migrate
 from app.database.tenants import DEFAULT_TENANT
 from app.recording_cli import add_recording, opened
-from app.security.audit.commands import record_read
+from app.security.audit.commands import record_done, record_read
 from app.security.audit.refusals import CommandRefusedError
 from app.security.audit.trail import AuditTrail
 from app.security.caller import NOBODY, Caller
@@ -266,7 +266,11 @@ def _export(options: argparse.Namespace) -> int:
 def _backup(options: argparse.Namespace) -> int:
     from app.database.backup import back_up  # noqa: PLC0415  # it loads the drivers
 
-    contents = back_up(load_settings().database_url.get_secret_value(), options.file, force=options.force)
+    with opened("backup") as (settings, _, trail):
+        # Before it is made, so that the backup tells of itself; a database that takes no writes is copied all the same.
+        with suppress(StoreError):
+            record_done(trail, "database.backup")
+        contents = back_up(settings.database_url.get_secret_value(), options.file, force=options.force)
     print(f"{options.file}: {contents}")
     return 0
 
@@ -277,6 +281,8 @@ def _restore(options: argparse.Namespace) -> int:
 
     settings = load_settings()
     contents = restore(settings.database_url.get_secret_value(), options.file, force=options.force)
+    with opened("restore") as (_, _, trail):
+        record_done(trail, "database.restore", {"cohorts": contents.rows.get("cohorts", 0)})
     print(f"restored {options.file}: {contents}; the database is at revision {HEAD}")
     if credentials := sum(contents.rows.get(table, 0) for table in ("api_keys", "clients")):
         message = (
@@ -288,11 +294,12 @@ def _restore(options: argparse.Namespace) -> int:
 
 def _rebuild_tallies(options: argparse.Namespace, differing: int = 0) -> int:
     """Count anew; `differing` is the exit code when some tallies had to be mended."""
-    code = 0
-    with opened("tallies rebuild", options.tenant) as (_, database, _):
+    code, mended, cohorts = 0, 0, 0
+    with opened("tallies rebuild", options.tenant) as (_, database, trail):
         for cohort, differed in database.store.of(options.tenant).rebuild(options.cohort):
             print(f"{cohort.id}: {cohort.n} patients, tallies {'differed and were mended' if differed else 'agree'}")
-            code = differing if differed else code
+            code, mended, cohorts = differing if differed else code, mended + differed, cohorts + 1
+        record_done(trail, "tallies.rebuild", {"cohorts": cohorts, "mended": mended})
     return code
 
 

@@ -26,7 +26,11 @@ from app.security.keys import KEY_PREFIX
 SHORT_PATIENCE: Final = 0.25
 LONG_PATIENCE: Final = 3.0
 _CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key"})
-_BY_PROXY: Final = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via")
+_BY_PROXY: Final = frozenset({b"forwarded", b"x-real-ip", b"via", b"cf-connecting-ip", b"true-client-ip"})
+_BY_PROXY_TOO: Final = b"x-forwarded-"
+_HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
+# Proxies that say nothing of themselves speak it; those that ask for themselves have not for twenty years.
+_OF_PROXIES: Final = "1.0"
 _SCHEME: Final = b"bearer "
 _LONGEST_HOST: Final = 300
 _MOST_HOSTS: Final = 1_000
@@ -80,7 +84,9 @@ class Gate:
         """Say whether both ends of the connection are on this machine, and nobody stands between."""
         client, server = scope.get("client"), scope.get("server")
         ends = self._is_here(client and client[0]) and self._is_here(server and server[0])
-        return ends and self._is_here(headers.get(b"host")) and not any(name in headers for name in _BY_PROXY)
+        is_passed_on = any(name in _BY_PROXY or name.startswith(_BY_PROXY_TOO) for name in headers)
+        plain = scope.get("http_version") != _OF_PROXIES and not is_passed_on
+        return ends and plain and self._is_here(headers.get(b"host"))
 
     def _is_here(self, named: str | bytes | None) -> bool:
         """Say whether an address or a Host header is of this machine; remembered, for it is asked for every request."""
@@ -143,7 +149,6 @@ def _is_of_this_machine(named: str | bytes | None) -> bool:
 
 
 def _host(header: str) -> str:
-    """Return the host of a Host header, without its port."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0]
-    return header.partition(":")[0].lower()
+    """Return the host of a Host header, without its port; nothing where it is written in no way that is meant."""
+    found = _HOST.fullmatch(header)
+    return found[1].strip("[]").lower() if found else ""

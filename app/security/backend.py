@@ -16,7 +16,7 @@ from app.security.backend_terms import ALGORITHMS, ASSERTION_TYPE, GRANT, LIFETI
 from app.security.caller import SCOPES, Scope
 from app.security.errors import UnknownCallerError
 from app.security.jwks import Jwk, KeySet, keys_of
-from app.security.keys import hash_of, new_token
+from app.security.keys import CLIENT_ID, hash_of, new_token
 from app.security.store.callers import CallerStore
 from app.security.store.model import Client, NewToken
 from app.security.tokens import Claims, Rules, proved, unproved
@@ -66,7 +66,8 @@ class Backend:
 
     def _client(self, claims: Claims) -> Client:
         client_id = claims.get("iss")
-        is_named = isinstance(client_id, str) and claims.get("sub") == client_id
+        # Nothing is proved yet: what cannot be an id is not looked for.
+        is_named = isinstance(client_id, str) and claims.get("sub") == client_id and CLIENT_ID.fullmatch(client_id)
         client = self._store().client(str(client_id)) if is_named else None
         if client is None:
             raise UnknownCallerError("client")
@@ -104,7 +105,8 @@ def _rules(client: Client, audience: str) -> Rules:
 def _check(claims: Claims, now: datetime) -> None:
     if int(claims["exp"]) > now.timestamp() + _ASSERTION_SECONDS + _LEEWAY_SECONDS:
         raise UnknownCallerError("exp")
-    if not isinstance(claims["jti"], str) or not 0 < len(claims["jti"]) <= _LONGEST_JTI:
+    jti = claims["jti"]
+    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI or not jti.isprintable():
         raise UnknownCallerError("jti")
 
 

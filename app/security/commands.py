@@ -15,7 +15,7 @@ from app.security.caller import SCOPES, Scope
 from app.security.errors import CallerCommandError
 from app.security.issuers import checked_url, is_tenant
 from app.security.jwks import keys_of
-from app.security.keys import KEY_PREFIX, fresh_id, key_id_of, new_key
+from app.security.keys import CLIENT_ID, KEY_PREFIX, fresh_id, key_id_of, new_key
 from app.security.store.model import ApiKey, Client
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _NEVER: Final = "never"
 _LONGEST_NAME: Final = 200
 _LARGEST_JWKS: Final = 100_000
-_CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
 
 
@@ -79,7 +78,7 @@ class CallerCommands:
         """Register a backend client and print its id."""
         name, tenant, scopes = _described(options)
         client_id = options.id or fresh_id()
-        if not _CLIENT_ID.fullmatch(client_id):
+        if not CLIENT_ID.fullmatch(client_id):
             raise CallerCommandError("the client's id must be 1 to 64 of A-Z, a-z, 0-9, `.`, `_`, `-`")
         jwks, url = _jwks(options.jwks), _jwks_url(options.jwks_url)
         client = Client(client_id, name, tenant, scopes, jwks, url, datetime.now(UTC), None, None)

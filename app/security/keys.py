@@ -20,6 +20,8 @@ _ID_CHARACTERS: Final = 12
 # 43 characters of 62 are 256 bits.
 _SECRET_CHARACTERS: Final = 43
 _CHECK_CHARACTERS: Final = 6
+# What names a backend client.
+CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY: Final = re.compile(rb"dfv_([0-9a-z]{12})_[0-9A-Za-z]{49}")
 _TOKEN: Final = re.compile(rb"dft_[0-9A-Za-z]{49}")
 

@@ -137,10 +137,24 @@ def refused(signers: dict[str, Signer]) -> dict[str, str]:
         "dots": "..",
         "huge": "A" * 9_000 + ".B.C",
         "exp of four hundred digits": good.sign(claims(exp=10**400)),
+        "half a surrogate for a name": unsigned(head, assertion_claims("\ud800")),
+        "NUL in the name": unsigned(head, assertion_claims("loader\0")),
+        "NUL in the jti": good.sign(claims(jti="a\0b")),
+        "half a surrogate for a jti": unsigned(head, claims(jti="\ud800"), b"x" * 96),
     }
 
 
-def test_whoever_does_not_prove_to_be_a_client_gets_the_same_refusal(service, signers):
+@pytest.fixture
+def on_either(database_url, signers):
+    keys = {"keys": [signer.public for signer in signers.values()]}
+    client_in(database_url, "loader", keys, tenant="a", scopes=READER)
+    made = Api(database_url, public_url="https://defervesce.example.org")
+    yield made
+    made.close()
+
+
+def test_whoever_does_not_prove_to_be_a_client_gets_the_same_refusal(on_either, signers):
+    service = on_either
     answers, let_in = set(), []
     for name, assertion in refused(signers).items():
         answer = ask(service, assertion)

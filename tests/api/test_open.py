@@ -63,9 +63,30 @@ def test_a_name_that_only_leads_here_is_not(service, host):
     assert get(service, host="127.0.0.1", Host=host) == 403
 
 
-@pytest.mark.parametrize("name", ["X_Forwarded_For", "Forwarded", "X_Real_IP", "Via", "X_Forwarded_Host"])
+@pytest.mark.parametrize(
+    "name",
+    ["X_Forwarded_For", "Forwarded", "X_Real_IP", "Via", "X_Forwarded_Host", "X_Forwarded_Proto", "CF_Connecting_IP"],
+)
 def test_what_comes_through_a_proxy_is_not(service, name):
     assert get(service, **{name: "127.0.0.1"}) == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:80@evil", "localhost:", "127.0.0.1:x", "localhost,evil"])
+def test_a_host_that_is_written_oddly_is_not(service, host):
+    caller = TestClient(service.app, base_url="http://127.0.0.1", client=HERE)
+    assert caller.get("/v1/cohorts", headers={"host": host}).status_code == 403
+
+
+def test_what_a_silent_proxy_speaks_is_not(service):
+    """Proxies that add no header of their own ask in HTTP/1.0."""
+    told = {"http_version": "1.0"}
+
+    async def older(scope, receive, send):
+        await service.app({**scope, **told} if scope["type"] == "http" else scope, receive, send)
+
+    assert TestClient(older, base_url="http://127.0.0.1", client=HERE).get("/v1/cohorts").status_code == 403
+    told["http_version"] = "1.1"
+    assert TestClient(older, base_url="http://127.0.0.1", client=HERE).get("/v1/cohorts").status_code == 200
 
 
 def test_what_is_for_everybody_is_for_everybody(service):

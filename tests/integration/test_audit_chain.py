@@ -329,6 +329,20 @@ class TestCommand:
         assert cli.main(["audit", "verify"]) == 1
         assert capsys.readouterr().out == "default: 8 rows, NOT whole\n  removed: row 3 was removed\n"
 
+    def test_a_time_that_is_none(self, nine, capsys):
+        """Whoever may write to the database cannot blind those who verify by a time that cannot be read."""
+        bad = "infinity" if nine.url.startswith("postgresql") else "garbage"
+        nine.sql(f"UPDATE audit SET at = '{bad}' WHERE position = 4")
+        assert cli.main(["audit", "verify"]) == 1
+        assert "changed: row 4 was changed" in capsys.readouterr().out
+        with reading(nine.database.engine) as connection:
+            shown = audit.newest(connection, "default", audit.Wanted(), None, 20)
+        assert [row.position for row in shown] == list(range(9, 0, -1))
+
+    def test_what_no_row_can_be_about(self, nine):
+        with reading(nine.database.engine) as connection:
+            assert audit.newest(connection, "default", audit.Wanted(cohort_id="a\0b"), None, 20) == []
+
     def test_one_tenant(self, nine, capsys):
         nine.record(2, tenant="north")
         nine.sql("DELETE FROM audit WHERE tenant = 'default' AND position = 3")

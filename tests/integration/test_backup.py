@@ -22,6 +22,7 @@ from app.database.probe import revision_of
 from app.database.revision import HEAD
 from app.database.schema import config, known_revisions, migrate
 from app.database.tables import METADATA, UtcDateTime
+from tests.audit_rows import opened
 from tests.cohort_api import record
 from tests.cohort_rows import DIGITS, RULES, counted, kept, row
 from tests.serving import NDJSON, Service, recount, run
@@ -426,3 +427,6 @@ def test_a_restore_says_that_revoked_keys_are_back(database_url, tmp_path):
     assert told.returncode == 0, told.stderr
     assert "1 keys and clients are as they were at the backup: what was revoked since is valid again" in told.stderr
     assert "valid" in run(database_url, "keys", "list").stdout
+    with opened(database_url) as kept:
+        told = [row.entry.event for row in kept.rows() if row.entry.caller.startswith("command-line")]
+    assert told == ["key.create", "database.backup", "database.restore", "tallies.rebuild"]

@@ -40,6 +40,11 @@ def record_read(trail: AuditTrail, cohort_id: str, details: Mapping[str, int | s
     trail.record(entry_of(Deed("read", cohort_id, details=details), who_asks()))
 
 
+def record_done(trail: AuditTrail, event: str, details: Mapping[str, int | str | bool] | None = None) -> None:
+    """Record what a command does to the whole database. DatabaseUnavailableError."""
+    trail.record(entry_of(Deed(event, details=details or {}), who_asks()))
+
+
 def _command_line(tenant: str) -> Caller:
     """Return the caller that a command is: the machine's user beside it, where there is one."""
     try:

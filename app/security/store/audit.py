@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -67,7 +67,7 @@ def chain(connection: sa.Connection, tenant: str) -> Iterator[Row]:
     after = 0
     page = sa.select(AUDIT).where(AUDIT.c.tenant == tenant, AUDIT.c.position > sa.bindparam("after"))
     page = page.order_by(AUDIT.c.position).limit(_PAGE)
-    while rows := connection.execute(page, {"after": after}).all():
+    while rows := _read(connection, page, {"after": after}):
         yield from map(_row, rows)
         after = rows[-1].position
 
@@ -77,6 +77,9 @@ def newest(connection: sa.Connection, tenant: str, wanted: Wanted, before: int |
     rows = sa.select(AUDIT).where(AUDIT.c.tenant == tenant)
     for name in ("cohort_id", "patient_id", "caller", "outcome"):
         if (value := getattr(wanted, name)) is not None:
+            if "\x00" in value:
+                # PostgreSQL takes no NUL to look for.
+                return []
             rows = rows.where(AUDIT.c[name] == value)
     if wanted.since is not None:
         rows = rows.where(AUDIT.c.at >= wanted.since)
@@ -84,7 +87,31 @@ def newest(connection: sa.Connection, tenant: str, wanted: Wanted, before: int |
         rows = rows.where(AUDIT.c.at < wanted.until)
     if before is not None:
         rows = rows.where(AUDIT.c.position < before)
-    return [_row(row) for row in connection.execute(rows.order_by(AUDIT.c.position.desc()).limit(limit))]
+    return [_row(row) for row in _read(connection, rows.order_by(AUDIT.c.position.desc()).limit(limit))]
+
+
+def _read(
+    connection: sa.Connection, rows: sa.Select[Any], named: dict[str, Any] | None = None
+) -> Sequence[sa.Row[Any]]:
+    """Return rows; where a time among them is none, which somebody wrote by hand, each row with its time as text."""
+    try:
+        with connection.begin_nested():
+            return connection.execute(rows, named or {}).all()
+    except (ValueError, sa.exc.DataError):
+        others = [column for column in AUDIT.c if column is not AUDIT.c.at]
+        at = sa.cast(AUDIT.c.at, sa.Text).label(AUDIT.c.at.name)
+        return connection.execute(rows.with_only_columns(*others, at), named or {}).all()
+
+
+def _moment(kept: datetime | str) -> datetime:
+    """Return the time of a row; of one whose time is none, the first there is: its hash cannot fit."""
+    if isinstance(kept, datetime):
+        return kept
+    try:
+        read = datetime.fromisoformat(kept)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def _tenant(entry: Entry) -> str:
@@ -129,5 +156,6 @@ def _columns(row: Row) -> dict[str, Any]:
 
 
 def _row(row: sa.Row[Any]) -> Row:
-    entry = Entry(**{column.name: row._mapping[column.name] for column in _OF_ENTRY})  # noqa: SLF001  # its public name
+    kept = {column.name: row._mapping[column.name] for column in _OF_ENTRY}  # noqa: SLF001  # its public name
+    entry = Entry(**kept | {"at": _moment(kept["at"])})
     return Row(row.position, entry, row.prev_hash, row.row_hash, row.algorithm)

@@ -34,6 +34,9 @@ def add(connection: sa.Connection, stored: StoredReceipt) -> None:
 
 def find(connection: sa.Connection, tenant: str, receipt_id: str) -> StoredReceipt | None:
     """Return a tenant's receipt, None when it has none of this id."""
+    if "\x00" in receipt_id:
+        # PostgreSQL takes no NUL to look for.
+        return None
     one = sa.select(RECEIPTS).where(RECEIPTS.c.tenant == tenant, RECEIPTS.c.id == receipt_id)
     row = connection.execute(one).one_or_none()
     return None if row is None else StoredReceipt(Receipt.model_validate_json(row.document), row.input, row.answer)
