@@ -194,7 +194,7 @@ def test_large_bodies_have_few_places(monkeypatch):
     monkeypatch.setattr("app.api.context.LARGE_BODIES", 1)
     large = json.dumps({"values": [1.5] * 400_000}).encode()
     with in_thread() as server, server.connect() as slow:
-        head = "POST /v1/statistics/summary HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = "POST /v1/statistics/summary HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         slow.sendall(f"{head}Content-Length: {len(large)}\r\n\r\n".encode() + large[:1000])
         while server.metric('defervesce_places_taken{of="large_bodies"}') < 1:
             pass

@@ -205,7 +205,7 @@ def test_a_head_that_dribbles_in_is_cut_off(impatient):
 
 def test_a_head_without_end_is_cut_off(impatient):
     with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
         with pytest.raises(ConnectionError):
             _send_until_closed(connection, b"X-Padding: " + b"x" * 10_000 + b"\r\n", 0)
 
@@ -213,7 +213,7 @@ def test_a_head_without_end_is_cut_off(impatient):
 def test_a_slow_body_and_a_pause_between_requests_are_let_be(impatient):
     with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
         for _ in range(2):
-            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 80000\r\n\r\n")
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 80000\r\n\r\n")
             time.sleep(0.5)
             connection.sendall(b"x" * 80_000)
             assert connection.recv(1_000).endswith(b"80000")
@@ -222,7 +222,7 @@ def test_a_slow_body_and_a_pause_between_requests_are_let_be(impatient):
 
 def test_a_body_that_goes_on_after_the_answer_is_cut_off(impatient):
     with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
-        connection.sendall(b"POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"POST /early HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         assert connection.recv(1_000).endswith(b"0")
         with pytest.raises(ConnectionError):
             _send_until_closed(connection, b"1\r\nx\r\n")

@@ -99,7 +99,8 @@ def test_a_request_under_way_is_answered_while_new_ones_are_refused(tmp_path, da
     with serving(tmp_path, database_url=database) as server, server.connect(60) as sender:
         path = "/v1/cohorts/example/patients"
         rows = ROWS.replace(b'"P', b'"Q')
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: {len(rows)}"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson"
+        head += f"\r\nContent-Length: {len(rows)}"
         sender.sendall(f"{head}\r\n\r\n".encode() + rows[:1000])
         while server.metric("defervesce_requests_in_progress") < 2:
             time.sleep(0.02)
@@ -124,7 +125,7 @@ def test_a_request_under_way_is_answered_while_new_ones_are_refused(tmp_path, da
 
 def test_while_it_drains_it_is_not_ready_and_answers(tmp_path):
     with serving(tmp_path, drain_seconds="3") as server, server.connect() as kept:
-        kept.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        kept.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"connection: close" not in kept.recv(4_000)
         server.stop()
         while server.ask("GET", "/readyz")[0] == 200:
@@ -133,7 +134,7 @@ def test_while_it_drains_it_is_not_ready_and_answers(tmp_path):
         assert (status, json.loads(said)["type"]) == (503, "/problems/not-ready")
         assert headers["connection"] == "close"
         assert server.post("/v1/anakinra/dose", DOSE)[0] == 200
-        kept.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        kept.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"connection: close" in received(kept)
         assert server.process.wait(60) in {0, -signal.SIGTERM}
 
@@ -177,9 +178,10 @@ def test_clients_who_never_end_do_not_hold_the_end_up(tmp_path, database):
     with serving(tmp_path, database_url=database, shutdown_seconds="2") as server:
         sender, reader, idle = server.connect(), server.connect(), server.connect()
         sender.sendall(
-            b"POST /v1/cohorts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+            b"POST /v1/cohorts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 99\r\n\r\n"
         )
-        reader.sendall(b"GET /v1/cohorts/study/export HTTP/1.1\r\nHost: x\r\n\r\n" * 500)
+        reader.sendall(b"GET /v1/cohorts/study/export HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500)
         while server.metric("defervesce_requests_in_progress") < 2:
             time.sleep(0.02)
         server.stop()

@@ -13,7 +13,7 @@ import pytest
 from tests.cohort_api import lines, record
 from tests.listening import JSON, serving, statuses
 
-HONEST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+HONEST = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 MANY = lines(*(record(n) for n in range(4000))).encode()
 
 
@@ -50,7 +50,7 @@ def test_a_reader_who_never_reads_loses_connection_snapshot_and_place(server):
         reader = socket.socket()
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         reader.connect(("127.0.0.1", server.port))
-        reader.sendall(f"GET {path}/export HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        reader.sendall(f"GET {path}/export HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         readers.append(reader)
     while server.metric('defervesce_places_taken{of="exports"}') < 2:
         time.sleep(0.05)
@@ -72,7 +72,7 @@ def test_a_slow_reader_who_keeps_the_pace_gets_all(server):
     path = large_cohort(server)
     with server.connect(60) as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        reader.sendall(f"GET {path}/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        reader.sendall(f"GET {path}/export HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         got = 0
         while piece := reader.recv(100_000):
             got += len(piece)
@@ -84,7 +84,7 @@ def test_many_answers_that_nobody_reads_do_not_pile_up(server):
     """Requests in a row, and no reading: the service stops reading them, and then closes."""
     with server.connect(60) as silent:
         silent.setblocking(False)
-        sent = (b"GET /v1/rules HTTP/1.1\r\nHost: x\r\n\r\n") * 100
+        sent = (b"GET /v1/rules HTTP/1.1\r\nHost: localhost\r\n\r\n") * 100
         for _ in range(10_000):
             try:
                 silent.send(sent)
@@ -99,7 +99,8 @@ def test_many_answers_that_nobody_reads_do_not_pile_up(server):
 def test_a_body_that_dribbles_is_refused(tmp_path):
     with serving(tmp_path, receive_timeout_seconds="0.5") as server:
         for path in ("/v1/anakinra/dose", "/v1/cohorts", "/v1/ctcae/grade/batch", "/v1/cohorts/example/rederive"):
-            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            head += "Content-Length: 1000\r\n\r\n"
             answers = server.raw(head.encode() + b'{"weight')
             assert statuses(answers) == [408], path
             assert b"connection: close" in answers
@@ -109,7 +110,7 @@ def test_one_connection_too_many_is_told_so_and_balancers_are_answered(tmp_path)
     with serving(tmp_path, max_connections="5") as server:
         held = [server.connect() for _ in range(5)]
         for connection in held:
-            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert connection.recv(4_000).startswith(b"HTTP/1.1 200")
         status, headers, said = server.ask("POST", "/v1/anakinra/dose", "{}", JSON)
         assert (status, json.loads(said)["type"], headers["retry-after"]) == (503, "/problems/overloaded", "5")

@@ -332,7 +332,7 @@ class TestCommand:
     def test_a_time_that_is_none(self, nine, capsys):
         """Whoever may write to the database cannot blind those who verify by a time that cannot be read."""
         bad = "infinity" if nine.url.startswith("postgresql") else "garbage"
-        nine.sql(f"UPDATE audit SET at = '{bad}' WHERE position = 4")
+        nine.sql("UPDATE audit SET at = 'bad' WHERE position = 4".replace("bad", bad))
         assert cli.main(["audit", "verify"]) == 1
         assert "changed: row 4 was changed" in capsys.readouterr().out
         with reading(nine.database.engine) as connection:

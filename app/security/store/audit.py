@@ -100,7 +100,8 @@ def _read(
     except (ValueError, sa.exc.DataError):
         others = [column for column in AUDIT.c if column is not AUDIT.c.at]
         at = sa.cast(AUDIT.c.at, sa.Text).label(AUDIT.c.at.name)
-        return connection.execute(rows.with_only_columns(*others, at), named or {}).all()
+        told: Sequence[Any] = connection.execute(rows.with_only_columns(*others, at), named or {}).all()
+        return told
 
 
 def _moment(kept: datetime | str) -> datetime:
