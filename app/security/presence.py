@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Final
 
 KEPT_SECONDS: Final = 2.0
+_BRIEF_SECONDS: Final = 1.0
 
 
 class Presence:
@@ -30,7 +31,9 @@ class Presence:
 
     async def known(self, patience: float) -> bool | None:
         """Return what is known, at most two seconds old; None when that takes longer than the patience in seconds."""
-        if self._said is True or self._clock() < self._until:
+        # Who has time asks anew after a database that was away: it may be back.
+        asks_anew = self._said is None and patience > _BRIEF_SECONDS
+        if self._said is True or (self._clock() < self._until and not asks_anew):
             return self._said
         asking = asyncio.wrap_future(self._begin())
         done, _ = await asyncio.wait((asking,), timeout=patience)

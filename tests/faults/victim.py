@@ -19,6 +19,7 @@ from app.clinical.rulebook import load_rulebook
 from app.cohorts.database import CohortDatabase
 from app.cohorts.importing import Once
 from app.cohorts.intake.sent import Sent
+from app.security.caller import LOCAL
 from tests.cohort_api import record
 
 
@@ -31,8 +32,8 @@ def create(cohorts: Cohorts, key: str, patients: int) -> None:
     """Create the cohort that is named as the key."""
     body = json.dumps({"name": key, "patients": [record(n, patient_id=f"P{n}") for n in range(patients)]}).encode()
     once = Once("POST /v1/cohorts", key, b"0" * 32)
-    sa.event.listen(cohorts.service.store._engine, "commit", lambda _: tell("commit"))
-    answered = cohorts.service.create(Sent(io.BytesIO(body), "json", len(body)), once, created)
+    sa.event.listen(cohorts.of(LOCAL).store._engine, "commit", lambda _: tell("commit"))
+    answered = cohorts.of(LOCAL).create(Sent(io.BytesIO(body), "json", len(body)), once, created)
     tell("answered", json.loads(answered.answer.body)["id"])
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     rulebook = load_rulebook()
     # Everything is loaded before the first fork, and nothing is open.
     warm = Cohorts(rulebook, CohortDatabase("sqlite://"))
-    warm.service.create(
+    warm.of(LOCAL).create(
         Sent(io.BytesIO(b'{"name":"warm","patients":[{"patient_id":"P1"}]}'), "json", 48), None, created
     )
     tell("ready")
