@@ -1,8 +1,8 @@
 # Everything a newcomer needs: `make run` and `make test` do all the set-up themselves.
 PORT ?= 8000
 PYTHON ?= python3
-# Files of tests side by side, one worker a core; PYTEST_ARGS=-n0 runs them one after the other.
-PYTEST_ARGS ?= -n auto --dist loadfile
+# PYTEST_ARGS="-n 2 --dist loadfile" runs files side by side; a browser in the same worker disturbs some tests there.
+PYTEST_ARGS ?=
 LOAD_ARGS ?=
 # Of `make fuzz`: inputs in all, most seconds of one parser (0: no limit), where chance starts, steps of the API's walk.
 INPUTS ?= 1000000

@@ -9,27 +9,27 @@ from __future__ import annotations
 
 import os
 
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from app.main import create_app
+from app.security.caller import SCOPES
+from app.security.keys import new_key
+from app.security.store.callers import CallerStore
 from app.settings import load_settings
 
 EXAMPLES = int(os.environ.get("DEFERVESCE_TEST_EXAMPLES", "15"))
 SEED = int(os.environ.get("DEFERVESCE_TEST_SEED", "0"))
 
 
-@pytest.fixture
-def headers() -> dict[str, str]:
-    """Give the headers of a caller who may do everything: none, as long as the service asks for none."""
-    return {}
-
-
-def test_the_answers_in_steps_are_those_the_document_describes(headers):
-    app = create_app(load_settings({"DEFERVESCE_LOG_LEVEL": "error", "DEFERVESCE_DATABASE_URL": "sqlite://"}))
+def test_the_answers_in_steps_are_those_the_document_describes():
+    chosen = {"DEFERVESCE_LOG_LEVEL": "error", "DEFERVESCE_DATABASE_URL": "sqlite://", "DEFERVESCE_AUTH": "required"}
+    app = create_app(load_settings(chosen))
+    key = new_key()
+    CallerStore(app.database.engine).create_key(key, "walker", "default", frozenset(SCOPES), None)
+    headers = {"Authorization": f"Bearer {key.text}"}
     walked: set[tuple[str, str]] = set()
     statuses: set[int] = set()
 
