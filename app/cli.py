@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,8 @@ FACTORY: Final = "app.main:create_app"
 _REFUSED: Final = 2
 _DIFFERENT: Final = 1
 _NOT_STARTED: Final = 3
+# As a shell tells of a program that SIGPIPE ended.
+_UNREAD: Final = 141
 
 
 _PUBLIC_ERRORS: Final = (
@@ -58,10 +61,15 @@ _LOOK_SECONDS: Final = 5.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code (0 done, 1 found a difference, 2 refused)."""
+    """Run one command; returns the exit code (0 done, 1 found a difference, 2 refused, 141 its output was not read)."""
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read this has gone (`| head`). What the interpreter flushes at its end must find somebody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _UNREAD
     except _PUBLIC_ERRORS as exc:
         print(f"defervesce: {exc}", file=sys.stderr)
         return _REFUSED
@@ -254,11 +262,11 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from app.cohorts.commands import export_cohort  # noqa: PLC0415  # as above
+    from app.cohorts.commands import export_cohort, private_file  # noqa: PLC0415  # as above
 
     with _cohorts("export", tenant_of(options.tenant)) as (service, trail), ExitStack() as files:
         record_read(trail, service.find(options.cohort).id, {"format": options.format})
-        output = files.enter_context(options.output.open("wb")) if options.output else sys.stdout.buffer
+        output = files.enter_context(private_file(options.output)) if options.output else sys.stdout.buffer
         export_cohort(service, options.cohort, options.format, output)
     return 0
 

@@ -58,6 +58,7 @@ from app.api.gate import Gate
 from app.api.kinds import METHOD_NOT_ALLOWED
 from app.api.logs import LineWriter, record, silence_access_log
 from app.api.loop_probe import LoopProbe
+from app.api.memory import share_heaps
 from app.api.middleware import Edge
 from app.api.observability import AccessLog, Metrics
 from app.api.openapi import complete
@@ -216,7 +217,7 @@ class Service(FastAPI):
         self.database = database
         self.readiness = Readiness(database)
         issuers = load_issuers(settings.issuers)
-        self.authenticator = Authenticator(database, issuers)
+        self.authenticator = Authenticator(database, issuers, trail=auditor.trail.of_transaction)
         url = settings.database_url.get_secret_value()
         self.presence = Presence(lambda: has_callers(url, _LOOK_SECONDS))
         self.demands_callers = settings.auth == "required" or bool(issuers)
@@ -351,6 +352,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Take over the access log at start, and stop cleanly: not ready any more, every line written."""
     service = cast("Service", app)
     silence_access_log()
+    share_heaps()
     sys.setswitchinterval(_SWITCH_SECONDS)
     service.stopping.start()
     stopping = threading.Event()

@@ -46,6 +46,13 @@ def _add_audit(commands: Any) -> None:  # noqa: ANN401  # argparse has no public
     verify.add_argument("--anchor", type=Path, metavar="FILE", help="also compare with what `audit anchor` wrote then")
     verify.add_argument("--public-key", type=Path, metavar="FILE", help="also trust this key for the heads' signatures")
     verify.set_defaults(run=_verify_audit)
+    sign = audit.add_parser(
+        "sign",
+        help="sign chains that nobody wrote to since DEFERVESCE_SIGNING_KEY was set; exit 1 when one is not whole",
+    )
+    sign.add_argument("--tenant", help="one tenant's chain; all by default")
+    sign.add_argument("--public-key", type=Path, metavar="FILE", help="also trust this key, such as the one before")
+    sign.set_defaults(run=_sign_audit)
     anchor = audit.add_parser("anchor", help="write the heads of the chains, to be kept outside the database")
     anchor.add_argument("--output", type=Path, help="file to write; standard output by default")
     anchor.set_defaults(run=_anchor_audit)
@@ -104,6 +111,18 @@ def _verify_audit(options: argparse.Namespace) -> int:
         keys = _public_keys(options.public_key) | _own_public_key(settings)
         wanted = commands.Wanted(options.tenant, anchors, keys)
         return 0 if commands.verify(database, trail, wanted, sys.stdout) else _DIFFERENT
+
+
+def _sign_audit(options: argparse.Namespace) -> int:
+    from app.security.audit import commands  # noqa: PLC0415  # as above
+
+    with opened("audit sign") as (settings, database, trail):
+        if not _own_public_key(settings):
+            raise CommandRefusedError("there is no key to sign with: set DEFERVESCE_SIGNING_KEY")
+        keys = _public_keys(options.public_key) | _own_public_key(settings)
+        return (
+            0 if commands.sign(database, trail, commands.Wanted(options.tenant, {}, keys), sys.stdout) else _DIFFERENT
+        )
 
 
 def _anchor_audit(options: argparse.Namespace) -> int:

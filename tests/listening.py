@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.serving import Answer, Client, environment, free_port, started
+
 JSON = {"content-type": "application/json"}
 DOSE = {"weight_kg": 25, "critically_ill": True}
 
@@ -29,18 +27,18 @@ class Serving:
         self.log = log
 
     def ask(
-        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None, *, timeout: float = 60
-    ) -> tuple[int, dict[str, str], bytes]:
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        timeout: float = 60,
+    ) -> Answer:
         """Send one request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-        finally:
-            connection.close()
+        return Client(self.port, headers).ask(method, path, body, timeout)
 
-    def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+    def post(self, path: str, body: object, headers: dict[str, str] | None = None) -> Answer:
         return self.ask("POST", path, json.dumps(body), JSON | (headers or {}))
 
     def raw(self, sent: bytes, *, until: float = 15) -> bytes:
@@ -84,26 +82,12 @@ def statuses(answers: bytes) -> list[int]:
     return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[Serving]:
     """Start `defervesce serve` with settings (a database in memory by default); it is ended at the end."""
     port, log = free_port(), folder / f"log-{time.monotonic_ns()}"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DEFERVESCE_")}
-    named = {"database_url": "sqlite://", "drain_seconds": "0"} | settings
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve", "--port", str(port)],
-            cwd=ROOT,
-            env=kept | {f"DEFERVESCE_{name.upper()}": value for name, value in named.items()},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    named = {"drain_seconds": "0"} | settings
+    process = started(port, log, environment(named.pop("database_url", "sqlite://"), **named))
     found = Serving(port, process, log)
     try:
         _await(found)

@@ -108,14 +108,7 @@ class Service(Client):
 
     def start(self, *, ready: bool = True) -> Service:
         """Start it; with `ready`, wait until it says that it can be used."""
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve", "--port", str(self.port)],
-                cwd=ROOT,
-                env=self._environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        self._process = started(self.port, self.log, self._environment)
         self.wait("/readyz" if ready else "/livez")
         return self
 
@@ -140,6 +133,13 @@ class Service(Client):
         assert "Traceback" not in text, text[-3000:]
         statuses = [json.loads(line).get("status") for line in text.splitlines() if line.startswith("{")]
         assert 500 not in statuses, text[-3000:]
+
+
+def started(port: int, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start `defervesce serve`; what it writes goes to the end of a file."""
+    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
+    with log.open("ab") as output:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
 def run(url: str, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

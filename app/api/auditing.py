@@ -200,7 +200,7 @@ class Auditor:
 
 
 def _entry(asking: Asking, named: _Named, outcome: Outcome, status: int | None) -> Entry:
-    caller = ANONYMOUS if status == _UNAUTHORIZED or asking.caller is NOBODY else asking.caller
+    caller = ANONYMOUS if asking.caller is NOBODY else asking.caller
     event = {"success": "read", "denied": "access.refused", "failed": "request.failed"}[outcome]
     return Entry(
         tenant=caller.tenant,

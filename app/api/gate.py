@@ -66,7 +66,7 @@ class Gate:
         credential = _credential(scope["headers"], context.headers)
         if credential is not None:
             known = self._verifier.recalled(credential)
-            return known if known is not None else await self._verified(credential)
+            return known if known is not None else await self._verified(credential, context)
         exists = await self._callers_exist(patience)
         if exists:
             raise unauthenticated()
@@ -74,10 +74,12 @@ class Gate:
             raise ProblemError(LOCAL_ONLY, LOCAL_ONLY.meaning)
         return UNSURE if exists is None else LOCAL
 
-    async def _verified(self, credential: bytes) -> Caller:
+    async def _verified(self, credential: bytes, context: RequestContext) -> Caller:
         try:
             return await self._verifier.verified(credential)
-        except UnknownCallerError:
+        except UnknownCallerError as exc:
+            # Whoever uses a key that was revoked is to be seen by those whose key it was.
+            context.caller = exc.ended or context.caller
             raise unauthenticated('error="invalid_token"') from None
 
     def _is_direct(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:

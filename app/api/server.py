@@ -52,6 +52,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     head_bytes = 64_000
     send_seconds = 30.0
     most_connections = 1_000
+    grace_seconds = 0.5
     _clock: asyncio.TimerHandle | None = None
     _reader: asyncio.TimerHandle | None = None
     _patience = 0.0
@@ -197,6 +198,9 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def _cut(self) -> None:
         """Reset the connection: what the system holds for it, which its client will not take, is freed, too."""
+        if self._was_late(self._reader):
+            self._reader = self.loop.call_later(self.grace_seconds, self._cut)
+            return
         if (connection := self.transport.get_extra_info("socket")) is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.transport.abort()
@@ -207,12 +211,24 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._reader = None
 
     def _start(self) -> None:
-        self._clock = self.loop.call_later(self.head_seconds, self._refuse)
+        self._clock = self.loop.call_later(self.head_seconds, self._time_is_up)
 
     def _stop(self) -> None:
         if self._clock is not None:
             self._clock.cancel()
             self._clock = None
+
+    def _time_is_up(self) -> None:
+        """Close, unless it was this process that was late: then what waits in the socket is read first."""
+        if self._was_late(self._clock):
+            self._clock = self.loop.call_later(self.grace_seconds, self._time_is_up)
+        else:
+            self._refuse()
+
+    def _was_late(self, clock: asyncio.TimerHandle | None) -> bool:
+        # The loop runs its clocks before it looks at its sockets: after a pause (a stopped machine, a starved process)
+        # every connection would seem to have been silent.
+        return clock is not None and self.loop.time() - clock.when() > self.grace_seconds
 
     def _refuse(self) -> None:
         self._stop()

@@ -34,7 +34,8 @@ _MOST_FIELDS: Final = 20
 _UNAUTHORIZED: Final = 401
 _NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
-Grant = Callable[[dict[str, str], str], Awaitable[Granted]]
+Grant = Callable[[dict[str, str], str, str], Awaitable[Granted]]
+"""Answers a form, for the address it was sent to, under the request's id."""
 
 
 class SmartConfiguration(BaseModel):
@@ -147,12 +148,13 @@ def build_router(grant: Grant, public_url: str | None) -> APIRouter:
     @public
     async def token(request: Request) -> Response:
         """Give a registered client a token for five minutes, against an assertion signed with its private key."""
-        headers = context_of(request.scope).headers
+        context = context_of(request.scope)
+        headers = context.headers
         require_json_accepted(headers)
         require_media_type(headers, (FORM_TYPE,))
         raw = await read_body(request, _MOST_BYTES)
         try:
-            granted = await grant(_form(raw), _endpoint(request, public_url))
+            granted = await grant(_form(raw), _endpoint(request, public_url), context.request_id)
         except GrantError as exc:
             return _refusal(exc)
         return _json(200, _token(granted))

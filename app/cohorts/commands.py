@@ -60,6 +60,12 @@ def export_cohort(service: CohortService, cohort_id: str, kind: Format, output: 
     output.writelines(pieces)
 
 
+def private_file(path: Path) -> BinaryIO:
+    """Open a file for patients' records: a new one may be read by its owner alone."""
+    path.touch(mode=0o600)
+    return path.open("wb")
+
+
 class Progress:
     """Tells how far something has come: a bar that is drawn over itself, or a line at each tenth."""
 

@@ -19,6 +19,8 @@ _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
 _DIGIT: Final = re.compile(r"[0-9]")
 # Two words with capitals and at most two digits behind them: "JohnSmith", "Mary_Jones2".
 _NAME: Final = re.compile(r"[A-Z][a-z]+[._-]?[A-Z][a-z]+[._-]?[0-9]{0,2}\Z")
+# Letters of any language, and what stands between the words of a name.
+_WORDS: Final = re.compile(r"[^\W\d_][\w .,'\u2019_-]*\Z")
 _SOCIAL_SECURITY: Final = re.compile(r"(?<![0-9])[0-9]{3}[-._ ][0-9]{2}[-._ ][0-9]{4}(?![0-9])")
 _TELEPHONE: Final = re.compile(
     r"(?<![0-9])(?:[0-9]{1,3}[-._ ])?\(?[0-9]{3}\)?[-._ ][0-9]{3}[-._ ][0-9]{4}(?![0-9])|\A\+"
@@ -84,7 +86,7 @@ def _code(patient_id: str) -> str | None:  # noqa: PLR0911 - one way out for eac
     if _TELEPHONE.search(patient_id):
         return "id_telephone"
     if not _DIGIT.search(patient_id) or _NAME.match(patient_id):
-        return "id_alphabet" if not patient_id[:1].isalpha() else "id_name"
+        return "id_name" if _WORDS.match(patient_id) else "id_alphabet"
     if _LONG_NUMBER.match(patient_id) or _CHART.match(patient_id):
         return "id_chart_number"
     return None if _ALPHABET.match(patient_id) else "id_alphabet"

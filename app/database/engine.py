@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -115,6 +116,11 @@ def _file(file: WatchedFile, timeout_seconds: float, *, create: bool) -> Callabl
         before = file.identity()
         if before is None and not create:
             raise DatabaseUnavailableError("moved" if file.is_lost() else "schema", "no_file")
+        if before is None:
+            # It will hold patients: nobody else may read it. Its log and index take their modes from it.
+            with suppress(OSError):
+                Path(file.path).touch(mode=0o600)
+            before = file.identity()
         connection = sqlite3.connect(
             address,
             uri=True,

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.database.database import Database
+from app.database.deeds import Trail
 from app.database.errors import DatabaseUnavailableError, StoreError
 from app.security.caller import Caller
 from app.security.errors import CallersUnavailableError, UnknownCallerError
@@ -52,11 +53,17 @@ class Authenticator:
     """Finds out who calls."""
 
     def __init__(
-        self, database: Database, issuers: Sequence[Issuer] = (), clock: Callable[[], float] = monotonic
+        self,
+        database: Database,
+        issuers: Sequence[Issuer] = (),
+        clock: Callable[[], float] = monotonic,
+        trail: Trail | None = None,
     ) -> None:
+        """`trail` is told of the tokens that are given."""
         self._database = database
         self._issuers = issuers
         self._clock = clock
+        self._trail = trail
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._asked: dict[bytes, Future[_Known]] = {}
         self._lock = Lock()
@@ -70,7 +77,7 @@ class Authenticator:
         """The store; it loads SQLAlchemy: use it on a worker thread."""
         from app.security.store.callers import CallerStore  # noqa: PLC0415  # as said
 
-        return CallerStore(self._database.engine)
+        return CallerStore(self._database.engine, trail=self._trail)
 
     @cached_property
     def _backend(self) -> Backend:
@@ -108,9 +115,9 @@ class Authenticator:
                 return known.caller
             raise
 
-    async def grant(self, form: dict[str, str], audience: str) -> Granted:
+    async def grant(self, form: dict[str, str], audience: str, request_id: str) -> Granted:
         """Answer a request for a token. GrantError, CallersUnavailableError, DatabaseUnavailableError."""
-        call = self._signatures.submit(lambda: self._backend.grant(form, audience))
+        call = self._signatures.submit(lambda: self._backend.grant(form, audience, request_id))
         return await asyncio.wrap_future(call)
 
     def close(self) -> None:

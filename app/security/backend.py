@@ -12,8 +12,9 @@ from hashlib import sha256
 from threading import Lock
 from typing import Final, cast
 
+from app.security.audit.asking import Asking, on_behalf
 from app.security.backend_terms import ALGORITHMS, ASSERTION_TYPE, GRANT, LIFETIME_SECONDS, Granted, GrantError
-from app.security.caller import SCOPES, Scope
+from app.security.caller import SCOPES, Caller, Scope
 from app.security.errors import UnknownCallerError
 from app.security.jwks import Jwk, KeySet, keys_of
 from app.security.keys import CLIENT_ID, hash_of, new_token
@@ -38,7 +39,7 @@ class Backend:
         self._lock = Lock()
         self._key_sets: dict[str, KeySet] = {}
 
-    def grant(self, form: Mapping[str, str], audience: str) -> Granted:
+    def grant(self, form: Mapping[str, str], audience: str, request_id: str | None = None) -> Granted:
         """Answer a form of the token endpoint whose address is `audience`. GrantError, DatabaseUnavailableError."""
         assertion = _assertion(form)
         client, claims = self._proved(assertion, audience)
@@ -50,8 +51,10 @@ class Backend:
         jti_until = datetime.fromtimestamp(int(claims["exp"]), UTC) + timedelta(seconds=2 * _LEEWAY_SECONDS)
         jti, until = sha256(claims["jti"].encode()).digest(), now + timedelta(seconds=LIFETIME_SECONDS)
         grant = NewToken(hash_of(token.encode()), scopes, until, jti, jti_until)
-        if not self._store().grant(client, grant):
-            raise _unknown()
+        caller = Caller(f"client:{client.id}", client.tenant, scopes)
+        with on_behalf(Asking("token", request_id, lambda: caller)):
+            if not self._store().grant(client, grant):
+                raise _unknown()
         return Granted(token, scopes)
 
     def _proved(self, assertion: bytes, audience: str) -> tuple[Client, Claims]:

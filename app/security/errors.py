@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from app.security.caller import Caller
+
 
 class UnknownCallerError(Exception):
     """The credential is not known, not valid any more, or not proved. The one message tells a guesser nothing.
 
-    `reason` is for tests and never leaves the service.
+    `reason` is for tests and never leaves the service. `ended` is whose credential it was, where it was proved and had
+    ended or been revoked; that caller may do nothing any more.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, ended: Caller | None = None) -> None:
         super().__init__("The caller is not known.")
         self.reason = reason
+        self.ended = ended
 
 
 class CallersUnavailableError(Exception):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from app.cli import main
 from app.database.engine import make_engine
-from app.database.tables import ACCESS_TOKENS, CLIENT_ASSERTIONS
+from app.database.tables import ACCESS_TOKENS, AUDIT, CLIENT_ASSERTIONS
 from tests.callers import (
     TOKEN_URL,
     Issuer,
@@ -225,6 +225,26 @@ def test_a_revoked_client_and_its_tokens_end(service, sqlite_url, signers):
     assert service.client.get("/v1/protocols", headers=bearer(token)).status_code == 401
     assert ask(service, signers["ES384"].sign(assertion_claims("loader"))).status_code == 401
     assert service.client.get("/v1/protocols").status_code == 401, "nor is the service open again"
+
+
+def test_tokens_that_are_given_and_refused_are_recorded(service, sqlite_url, signers):
+    answer = ask(service, signers["ES384"].sign(assertion_claims("loader")), scope="calculate")
+    assert answer.status_code == 200
+    with callers_of(sqlite_url) as store:
+        store.revoke_client("loader")
+    held = bearer(answer.json()["access_token"])
+    assert service.client.get("/v1/cohorts", headers=held).status_code == 401
+    assert ask(service, "no.assertion.here").status_code == 401
+    engine = make_engine(sqlite_url)
+    with engine.connect() as connection:
+        columns = (AUDIT.c.event, AUDIT.c.caller, AUDIT.c.subject, AUDIT.c.details, AUDIT.c.request_id)
+        rows = connection.execute(sa.select(*columns).where(AUDIT.c.operation != "service").order_by(AUDIT.c.at)).all()
+    engine.dispose()
+    given, ended, refused = (row for row in rows if row.event in {"token.grant", "access.refused"})
+    assert given[:4] == ("token.grant", "client:loader", "loader", '{"scopes":"calculate"}')
+    assert given.request_id == answer.headers["x-request-id"]
+    assert ended[:2] == ("access.refused", "client:loader")
+    assert refused[:2] == ("access.refused", "anonymous")
 
 
 def test_a_client_may_keep_its_keys_where_it_likes(sqlite_url, signers):

@@ -19,7 +19,8 @@ from app.api.problems import ProblemError
 from app.main import create_app
 from app.settings import load_settings
 from app.statistics.checkpoint import GivenUpError, checkpoint, unless
-from tests.listening import DOSE, JSON, Serving, free_port
+from tests.listening import DOSE, JSON, Serving
+from tests.serving import free_port
 
 AUDIT = json.dumps(
     {"columns": [{"label": "a", "n": 14}, {"label": "b", "n": 32}], "rows": [{"label": "x", "counts": [3, 20]}]}

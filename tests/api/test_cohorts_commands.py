@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
 from app.cli import main
 from app.cohorts.commands import Progress
 from tests.cohort_api import Api, lines, record
+from tests.serving import ROOT
 
 
 @pytest.fixture
@@ -42,6 +45,27 @@ def test_in_and_out_again(tmp_path, capsys, suffix):
         again = imported(capsys, tmp_path / out, "--name", "Again")
         assert main(["export", again, "--output", str(tmp_path / "again")]) == 0
         assert (tmp_path / "again").read_text() == (tmp_path / "out.ndjson").read_text()
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_is_exported_is_its_owners_alone(tmp_path):
+    out, open_to_all = tmp_path / "out.csv", tmp_path / "shared.csv"
+    open_to_all.touch(mode=0o644)
+    for file in (out, open_to_all):
+        assert main(["export", "study", "--format", "csv", "--output", str(file)]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert open_to_all.stat().st_mode & 0o777 == 0o644, "whose file it is decided that already"
+    assert out.read_bytes() == open_to_all.read_bytes()
+
+
+def test_nobody_reads_on(tmp_path):
+    """`defervesce openapi | head -1` ends quietly, as other programs do."""
+    with (tmp_path / "said").open("wb") as said:
+        command = [sys.executable, "-m", "app.cli", "openapi"]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=said)
+        process.stdout.close()
+        assert process.wait(60) == 141
+    assert (tmp_path / "said").read_text() == ""
 
 
 def test_what_is_refused_is_said_with_its_line_and_leaves_nothing(settings, tmp_path, capsys):

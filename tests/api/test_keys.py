@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.cli import main
 from app.database.engine import make_engine
 from app.database.errors import DatabaseUnavailableError
-from app.database.tables import API_KEY_SECRETS, API_KEYS
+from app.database.tables import API_KEY_SECRETS, API_KEYS, AUDIT
 from app.security import authenticator
 from app.security.keys import new_key
 from tests.callers import bearer, callers_of, key_in
@@ -64,6 +64,23 @@ def test_a_key_is_made_used_listed_renewed_and_ended(service, capsys):
     assert "revoked" in capsys.readouterr().out
     for command in ("rotate", "revoke"):
         assert main(["keys", command, key[:16]]) == 2
+
+
+def test_whose_key_it_was_can_be_seen_once_it_has_ended(service, capsys, sqlite_url):
+    """Whoever goes on with a revoked key is named in the trail of those whose key it was, and by no guess of an id."""
+    key = made(capsys, "--tenant", "ward-3")
+    assert main(["keys", "revoke", key[:16]]) == 0
+    guess = new_key(key[4:16]).text
+    assert [status(service, one) for one in (key, guess)] == [401, 401]
+    engine = make_engine(sqlite_url)
+    with engine.connect() as connection:
+        columns = (AUDIT.c.tenant, AUDIT.c.caller, AUDIT.c.outcome)
+        found = connection.execute(sa.select(*columns).where(AUDIT.c.event == "access.refused")).all()
+    engine.dispose()
+    assert sorted(map(tuple, found)) == [
+        ("default", "anonymous", "denied"),
+        ("ward-3", f"key:{key[4:16]}", "denied"),
+    ]
 
 
 @pytest.mark.usefixtures("service")

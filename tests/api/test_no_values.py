@@ -29,6 +29,7 @@ from app.api.receipts_declared import gives_receipts
 from app.main import create_app
 from app.settings import load_settings
 from tests.cohort_api import CSV, NDJSON, Api, record
+from tests.described import DOCUMENT, examples, resolved
 
 TEXT = "canary-qzx7391"
 # A pseudonym is no patient's value: it may stand in the audit trail and in a problem that names the row, in no log.
@@ -36,7 +37,6 @@ PSEUDONYM = "PSEUDO-qzx515"
 DIGITS = "739113"
 CANARIES = ("qzx7391", DIGITS)
 JSON = "application/json"
-DOCUMENT = create_app(load_settings({"DEFERVESCE_DATABASE_URL": "sqlite://"})).openapi()
 OPERATIONS = list(operations(DOCUMENT))
 HEADERS = (
     "accept",
@@ -60,23 +60,6 @@ HEADERS = (
     "x-forwarded-for",
     "x-patient",
 )
-
-
-def resolved(node: Any) -> Any:
-    while isinstance(node, dict) and "$ref" in node:
-        found: Any = DOCUMENT
-        for step in node["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        node = found
-    return node
-
-
-def examples(media: dict[str, Any]) -> list[Any]:
-    if "example" in media:
-        return [media["example"]]
-    if "examples" in media:
-        return [resolved(one)["value"] for one in media["examples"].values()]
-    return list(resolved(media.get("schema", {})).get("examples", ()))
 
 
 def bodies(operation: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -159,6 +159,8 @@ def impatient():
     """Serve in a thread, wait a third of a second for a head, and echo the size of a body."""
 
     async def app(scope, receive, send):
+        if scope["path"] == "/paused":
+            time.sleep(1.5)  # noqa: ASYNC251  # the process does nothing at all, as when its machine is stopped
         size, more = 0, scope["path"] != "/early"
         while more:
             message = await receive()
@@ -218,6 +220,18 @@ def test_a_slow_body_and_a_pause_between_requests_are_let_be(impatient):
             connection.sendall(b"x" * 80_000)
             assert connection.recv(1_000).endswith(b"80000")
             time.sleep(0.5)
+
+
+def test_who_spoke_while_the_process_was_paused_is_answered(impatient):
+    with (
+        socket.create_connection(("127.0.0.1", impatient), timeout=10) as waiting,
+        socket.create_connection(("127.0.0.1", impatient), timeout=10) as pausing,
+    ):
+        pausing.sendall(b"GET /paused HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        time.sleep(0.1)
+        waiting.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert waiting.recv(1_000).endswith(b"0")
+        assert pausing.recv(1_000).endswith(b"0")
 
 
 def test_a_body_that_goes_on_after_the_answer_is_cut_off(impatient):

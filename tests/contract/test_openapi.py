@@ -20,31 +20,11 @@ from app.cli import document, main
 from app.main import create_app
 from app.settings import load_settings
 from tests.callers import AUDIENCE, Signer, assertion_claims, client_in
+from tests.described import DOCUMENT, examples, resolved
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT: dict[str, Any] = create_app(load_settings({})).openapi()
 OPERATIONS = {operation["operationId"]: (path, method, operation) for path, method, operation in operations(DOCUMENT)}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
-
-
-def resolved(node: Any) -> Any:
-    """Follow references within the document."""
-    while isinstance(node, dict) and "$ref" in node:
-        found: Any = DOCUMENT
-        for step in node["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        node = found
-    return node
-
-
-def examples(node: dict[str, Any]) -> list[Any]:
-    """Collect the examples of a parameter or a media type: its own, or else its schema's."""
-    if "example" in node:
-        return [node["example"]]
-    if "examples" in node:
-        return [resolved(example)["value"] for example in node["examples"].values()]
-    schema = resolved(node.get("schema", {}))
-    return list(schema.get("examples", ()))
 
 
 def requests() -> Iterator[Any]:

@@ -26,6 +26,9 @@ from app.security.store import audit
 from app.security.store.session import reading, writing
 from tests.audit_rows import KEY, opened
 
+UNSIGNED = (
+    "signature: the chain's head is not signed; was it so before there was a key, `defervesce audit sign` signs it"
+)
 ROOT = Path(__file__).parents[2]
 CHANGES = {
     "at": "'2020-01-01 00:00:00'",
@@ -236,7 +239,7 @@ class TestTheEndWrittenAnew:
             kept.record(9)
             assert kept.verify(trusted) == (True, [])
             kept.rewrite(lambda position, entry: None if position == 9 else entry)
-            assert kept.verify(trusted) == (False, ["signature: the chain's head is not signed"])
+            assert kept.verify(trusted) == (False, [UNSIGNED])
 
     def test_a_signature_of_another_key_or_head(self, database_url):
         own, other = Signer(KEY), Signer(bytes(range(32)))
@@ -384,6 +387,31 @@ class TestCommand:
             monkeypatch.setenv("DEFERVESCE_SIGNING_KEY", base64.b64encode(KEY).decode())
             assert cli.main(["audit", "verify"]) == 1
         assert "the chain's head is not signed" in capsys.readouterr().out
+
+    def test_chains_that_nobody_wrote_to_since_there_is_a_key(self, database_url, monkeypatch, capsys, tmp_path):
+        with opened(database_url) as kept:
+            kept.record(2)
+            kept.record(3, tenant="north")
+        with opened(database_url, KEY) as kept:
+            kept.record(1)
+            assert cli.main(["audit", "sign"]) == 2
+            assert "DEFERVESCE_SIGNING_KEY" in capsys.readouterr().err
+            monkeypatch.setenv("DEFERVESCE_SIGNING_KEY", base64.b64encode(KEY).decode())
+            assert cli.main(["audit", "verify"]) == 1
+            assert "north: 3 rows, NOT whole\n  signature: the chain's head is not signed" in capsys.readouterr().out
+            assert cli.main(["audit", "sign"]) == 0
+            assert "north: 3 rows, whole; signed by an entry" in capsys.readouterr().out
+            assert cli.main(["audit", "verify"]) == 0
+            assert "north: 4 rows, whole" in capsys.readouterr().out
+            # What was tampered with, or is signed by somebody else, is not signed.
+            kept.sql("UPDATE audit_heads SET signature = NULL, key_id = NULL")
+            kept.sql("UPDATE audit SET operation = 'another' WHERE tenant = 'north' AND position = 2")
+            assert cli.main(["audit", "sign"]) == 1
+            assert "north: 4 rows, NOT whole\n  changed: row 2 was changed" in capsys.readouterr().out
+            (tmp_path / "key").write_bytes(b"")
+            monkeypatch.setenv("DEFERVESCE_SIGNING_KEY", base64.b64encode(bytes(range(32))).decode())
+            assert cli.main(["audit", "sign", "--tenant", "default"]) == 1
+            assert "signed by no key that is trusted here" in capsys.readouterr().out
 
     def test_a_bad_public_key(self, capsys, tmp_path):
         (tmp_path / "public").write_text("nothing")

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from tests.cohort_api import lines, record
-from tests.listening import JSON, ROOT, Serving, serving
+from tests.listening import JSON, Serving, serving
+from tests.serving import ROOT
 
 NDJSON = {"content-type": "application/x-ndjson"}
 # These tell of one process; the trail of each look at it, the configuration of where one asked.

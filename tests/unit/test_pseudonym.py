@@ -60,6 +60,8 @@ def test_a_pseudonym_passes(patient_id):
         (".1", "id_alphabet"),
         ("P 1", "id_alphabet"),
         ("P/1", "id_alphabet"),
+        ("a/b", "id_alphabet"),
+        ("Søren Ærø", "id_name"),
         ("P1\n", "id_alphabet"),
         ("=P1", "id_alphabet"),
         ("P" * 64 + "1", "id_alphabet"),

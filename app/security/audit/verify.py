@@ -27,12 +27,13 @@ class Finding(NamedTuple):
 
 
 class Verified(NamedTuple):
-    """What came of one chain: how many rows it has, the last one's hash, and what is wrong."""
+    """What came of one chain: its rows, the last one's hash, what is wrong, and whether its head has no signature."""
 
     tenant: str
     rows: int
     row_hash: str
     findings: list[Finding]
+    is_unsigned: bool = False
 
 
 def verified(
@@ -45,7 +46,7 @@ def verified(
     findings = [*walk.told_apart(head), *_of_head(tenant, head, walk), *_of_anchors(tenant, walk)]
     if head is not None:
         findings += _of_signature(head, is_signed(head))
-    return Verified(tenant, walk.rows, walk.row_hash, findings)
+    return Verified(tenant, walk.rows, walk.row_hash, findings, head is not None and head.signature is None)
 
 
 class _Walk:
@@ -141,5 +142,6 @@ def _of_anchors(tenant: str, walk: _Walk) -> Iterator[Finding]:
 def _of_signature(head: Head, valid: bool | None) -> list[Finding]:  # noqa: FBT001  # the one thing it is about
     if valid is not False:
         return []
-    what = "is not signed" if head.signature is None else "is signed by no key that is trusted here"
+    unsigned = "is not signed; was it so before there was a key, `defervesce audit sign` signs it"
+    what = unsigned if head.signature is None else "is signed by no key that is trusted here"
     return [Finding(head.tenant, "signature", f"the chain's head {what}")]

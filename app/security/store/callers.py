@@ -5,7 +5,7 @@ Every error of the database comes out as DatabaseUnavailableError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
@@ -24,6 +24,8 @@ from app.security.store.model import ApiKey, Client, NewToken, Verified
 # How coarse the last use is: who uses a key all the time writes so often.
 _USE_NOTED: Final = timedelta(hours=1)
 _NO_HASH: Final = b"\0" * 32
+_NOTHING: Final[frozenset[Scope]] = frozenset()
+_OF_CLIENT: Final = (CLIENTS.c.id, CLIENTS.c.tenant, CLIENTS.c.revoked_at)
 
 
 def _utc_now() -> datetime:
@@ -53,10 +55,13 @@ class CallerStore:
         ):
             yield connection
 
-    def _did(self, connection: sa.Connection, event: str, subject: str, tenant: str) -> None:
+    def _did(
+        self, connection: sa.Connection, event: str, subject: str, tenant: str, details: Mapping[str, str] | None = None
+    ) -> None:
         """Record a deed, last in its transaction: a tenant's chain is written one after the other."""
         if self._trail is not None:
-            self._trail(connection, [Deed(event, subject=subject, tenant=tenant)], by_service=False)
+            deed = Deed(event, subject=subject, tenant=tenant, details=details or {})
+            self._trail(connection, [deed], by_service=False)
 
     # Verifying
 
@@ -73,20 +78,20 @@ class CallerStore:
         key, now = right[0], self._clock()
         ends = [end for end in (key.expires_at, key.valid_until) if end is not None]
         if key.revoked_at is not None or any(end <= now for end in ends):
-            raise UnknownCallerError("ended")
+            raise UnknownCallerError("ended", Caller(f"key:{key.id}", key.tenant, _NOTHING))
         self._note(API_KEYS, key.id, key.last_used_at, now)
         return Verified(Caller(f"key:{key.id}", key.tenant, scopes_of(key.scopes)), min(ends, default=None))
 
     def by_token(self, hashed: bytes) -> Verified:
         """Return the caller of an access token: its client, unless that was revoked. UnknownCallerError."""
-        joined = sa.select(ACCESS_TOKENS.c.scopes, ACCESS_TOKENS.c.expires_at, CLIENTS.c.id, CLIENTS.c.tenant)
+        joined = sa.select(ACCESS_TOKENS.c.scopes, ACCESS_TOKENS.c.expires_at, *_OF_CLIENT)
         joined = joined.join(CLIENTS, CLIENTS.c.id == ACCESS_TOKENS.c.client_id)
         with self._read() as connection:
-            row = connection.execute(
-                joined.where(ACCESS_TOKENS.c.hash == hashed, CLIENTS.c.revoked_at.is_(None))
-            ).one_or_none()
-        if row is None or row.expires_at <= self._clock():
+            row = connection.execute(joined.where(ACCESS_TOKENS.c.hash == hashed)).one_or_none()
+        if row is None:
             raise UnknownCallerError("token")
+        if row.revoked_at is not None or row.expires_at <= self._clock():
+            raise UnknownCallerError("ended", Caller(f"client:{row.id}", row.tenant, _NOTHING))
         return Verified(Caller(f"client:{row.id}", row.tenant, scopes_of(row.scopes)), row.expires_at)
 
     def _note(self, table: sa.Table, row_id: str, noted: datetime | None, now: datetime) -> None:
@@ -124,6 +129,8 @@ class CallerStore:
         now = self._clock()
         with self._write() as connection:
             found = self._live_key(connection, key.id)
+            if found.expires_at is not None and found.expires_at <= now:
+                raise CallerCommandError("the key has expired; make a new one")
             old = sa.update(API_KEY_SECRETS).where(API_KEY_SECRETS.c.key_id == key.id)
             still = sa.or_(API_KEY_SECRETS.c.valid_until.is_(None), API_KEY_SECRETS.c.valid_until > now + overlap)
             connection.execute(old.where(still).values(valid_until=now + overlap))
@@ -195,7 +202,9 @@ class CallerStore:
                 connection.execute(sa.delete(table).where(table.c.expires_at <= now))
             if connection.execute(_unless_there(connection, seen)).first() is None:
                 return False
-            connection.execute(sa.insert(ACCESS_TOKENS).values(token | {"scopes": " ".join(sorted(new.scopes))}))
+            scopes = " ".join(sorted(new.scopes))
+            connection.execute(sa.insert(ACCESS_TOKENS).values(token | {"scopes": scopes}))
+            self._did(connection, "token.grant", client.id, client.tenant, {"scopes": scopes})
         self._note(CLIENTS, client.id, client.last_used_at, now)
         return True
 

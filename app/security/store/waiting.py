@@ -29,6 +29,7 @@ class WaitingRoom:
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Keep entries; they outlive a power cut. DatabaseUnavailableError."""
+        self._path.touch(mode=0o600)
         with self._open() as connection, connection:
             connection.execute("CREATE TABLE IF NOT EXISTS waiting (id TEXT PRIMARY KEY, entry TEXT NOT NULL)")
             rows = ((entry.id, packed(entry)) for entry in entries)
