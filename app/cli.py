@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from app.api.extras import TracingMissingError
 from app.clinical.rulebook import Rulebook, RulebookError, load_rulebook
 from app.cohorts.errors import StoreError
 from app.cohorts.intake.rows import IntakeError
@@ -32,7 +33,7 @@ from app.security.errors import CallerCommandError, IssuersError
 from app.security.exposure import NO_CALLERS, refusals
 from app.security.issuers import load_issuers
 from app.security.store.presence import has_callers
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import PREFIX, Settings, SettingsError, load_settings
 
 if TYPE_CHECKING:
     from app.cohorts.service import CohortService
@@ -56,6 +57,7 @@ _PUBLIC_ERRORS: Final = (
     IntakeError,
     CallerCommandError,
     CommandRefusedError,
+    TracingMissingError,
 )
 _LOOK_SECONDS: Final = 5.0
 
@@ -171,20 +173,19 @@ def _serve(options: argparse.Namespace) -> int:
     from app.api import server  # noqa: PLC0415  # the other commands need no server
     from app.api.logs import config  # noqa: PLC0415  # as above
 
+    _put_into_environment(host=options.host, port=options.port, workers=options.workers)
     settings = load_settings()
     if options.migrate and (refusal := _migrate_apart()):
         return refusal
-    host, port = options.host or settings.host, options.port or settings.port
-    if not _may_listen(settings, host):
+    if not _may_listen(settings, settings.host):
         return _REFUSED
-    workers = options.workers or settings.workers
-    if workers > 1:
+    if settings.workers > 1:
         _load(FACTORY)(settings)
     started = server.run(
         APPLICATION,
-        host=host,
-        port=port,
-        workers=workers,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
         log_config=config(level=settings.log_level, as_json=settings.log_format == "json"),
         access_log=False,
         server_header=False,
@@ -195,6 +196,17 @@ def _serve(options: argparse.Namespace) -> int:
         most_connections=settings.max_connections,
     )
     return 0 if started else _NOT_STARTED
+
+
+def _put_into_environment(**given: str | int | None) -> None:
+    """Put what the command line names where the settings are read: by this process, and by those it starts."""
+    for name, value in given.items():
+        if value is not None:
+            variable = PREFIX + name.upper()
+            # The settings take a name in any case, and the last of two.
+            for other in [other for other in os.environ if other.upper() == variable]:
+                del os.environ[other]
+            os.environ[variable] = str(value)
 
 
 def _may_listen(settings: Settings, host: str) -> bool:

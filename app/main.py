@@ -54,6 +54,7 @@ from app.api.cors import Cors
 from app.api.disclosure import Policies
 from app.api.draining import DrainingResponse, is_still_sent
 from app.api.exceptions import problem_of
+from app.api.extras import TracingMissingError
 from app.api.gate import Gate
 from app.api.kinds import METHOD_NOT_ALLOWED
 from app.api.logs import LineWriter, record, silence_access_log
@@ -136,7 +137,7 @@ def routers(rulebook: Rulebook, database: CohortDatabase, held: Cohorts, kept: R
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Build the service, or raise SettingsError, IssuersError or RulebookError with a public message."""
+    """Build the service, or raise Settings-, Issuers-, Rulebook- or TracingMissingError with a public message."""
     settings = settings or load_settings()
     with _no_collection():
         return service_of(settings, load_rulebook(settings.rules_dir), database_of(settings))
@@ -150,7 +151,7 @@ def service_of(settings: Settings, rulebook: Rulebook, database: CohortDatabase)
     heavy = Bulkhead(settings.heavy_workers, settings.heavy_queue, settings.request_timeout_seconds)
     held = Cohorts(rulebook, database, heavy)
     service = assemble(settings, rulebook, routers(rulebook, database, held, kept), database, (trail, kept))
-    service.hold(held)
+    service.hold(held, kept)
     return service
 
 
@@ -244,12 +245,12 @@ class Service(FastAPI):
         for kind in _ANSWERED:
             self.add_exception_handler(kind, _answer)
 
-    def hold(self, held: Cohorts) -> None:
-        """Stop with the service what works for cohorts, and tell of it in the metrics."""
+    def hold(self, held: Cohorts, kept: Receipts) -> None:
+        """Stop with the service what works for cohorts, and tell in the metrics of it and of receipts."""
         self.stopping = held.stopping
         self.stopping.when_given_up(held.heavy.stop)
         self.metrics.sources += (
-            partial(gauges.of_places, held, self.limits),
+            partial(gauges.of_places, held, self.limits, kept.places),
             partial(gauges.of_pool, self.database),
             partial(gauges.of_jobs, held.jobs),
             partial(gauges.of_rows, held),
@@ -401,6 +402,6 @@ def __getattr__(name: str) -> FastAPI:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         app = globals()["app"] = create_app()
-    except (SettingsError, IssuersError, RulebookError) as exc:
+    except (SettingsError, IssuersError, RulebookError, TracingMissingError) as exc:
         raise SystemExit(f"defervesce cannot start:\n{exc}") from None
     return app

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
+import os
+import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,6 +22,7 @@ from app.database.tenants import DEFAULT_TENANT
 from app.security.audit.commands import commanded
 from app.security.audit.refusals import CommandRefusedError
 from app.security.audit.trail import AuditTrail
+from app.security.canonical_json import canonical
 from app.security.sealing import seal_of
 from app.settings import Settings, SettingsError, load_settings
 
@@ -128,21 +132,43 @@ def _sign_audit(options: argparse.Namespace) -> int:
 def _anchor_audit(options: argparse.Namespace) -> int:
     from app.security.audit.commands import write_anchor  # noqa: PLC0415  # as above
 
-    with opened("audit anchor") as (_, database, trail), ExitStack() as files:
+    with opened("audit anchor") as (_, database, trail):
         trail.take_in()
-        output = files.enter_context(options.output.open("w")) if options.output else sys.stdout
-        write_anchor(database, output)
+        anchor = io.StringIO()
+        write_anchor(database, anchor)
+        if options.output is None:
+            sys.stdout.write(anchor.getvalue())
+        else:
+            _put(options.output, anchor.getvalue())
     return 0
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file whole or not at all: what was there before stays until the new text is on the disk."""
+    try:
+        if path.exists() and not path.is_file():
+            # A terminal, a pipe: there is nothing to lose, and nothing may take its place.
+            path.write_text(text, encoding="utf-8")
+            return
+        file = path.resolve()
+        partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+        try:
+            with partial.open("x", encoding="utf-8") as output:
+                output.write(text)
+                output.flush()
+                os.fsync(output.fileno())
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as exc:
+        raise CommandRefusedError(f"{path.name} cannot be written: {exc.strerror}") from None
 
 
 def _verify_receipt(options: argparse.Namespace) -> int:
     from app.security.receipts import commands  # noqa: PLC0415  # as above
 
     receipt = commands.read_receipt(_text_of(options.file))
-    try:
-        answer = None if options.answer is None else json.loads(_text_of(options.answer))
-    except json.JSONDecodeError:
-        raise CommandRefusedError(f"{options.answer.name} is no JSON") from None
+    answer = None if options.answer is None else _answer_of(options.answer)
     if not commands.is_authentic(receipt, _public_keys(options.public_key) or _known_keys()):
         print(f"{receipt.id}: not authentic: no trusted key signed this", file=sys.stderr)
         return _DIFFERENT
@@ -203,8 +229,18 @@ def _public_keys(path: Path | None) -> dict[str, str]:
 
     try:
         return public_keys(_text_of(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CommandRefusedError(f"{path.name} holds no Ed25519 public key") from None
+
+
+def _answer_of(path: Path) -> object:
+    """Read an answer; what has no canonical form, such as NaN, was never one."""
+    try:
+        answer = json.loads(_text_of(path))
+        canonical(answer)
+    except (ValueError, RecursionError):
+        raise CommandRefusedError(f"{path.name} is no JSON") from None
+    return answer
 
 
 def _text_of(path: Path) -> str:

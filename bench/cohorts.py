@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.cohorts.collector import calm_collector
 from app.cohorts.derivers import rules_of
-from app.cohorts.intake.collector import calm_collector
 from app.database.schema import migrate
 from bench import cohort_load, writing
 from bench.generate import measurements, records

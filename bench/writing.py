@@ -24,9 +24,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from app.cohorts.collector import calm_collector
 from app.cohorts.database import CohortDatabase
 from app.cohorts.derivers import rules_of
-from app.cohorts.intake.collector import calm_collector
 from app.cohorts.store import bulk
 from app.cohorts.store.change import Change
 from app.cohorts.store.model import NewPatient

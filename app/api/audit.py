@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 100
 _HASH: Final = "SHA-256 in hexadecimal"
+# Stands for what somebody wrote into a row by hand and what is no text.
+_UNREADABLE: Final = "unreadable"
 _WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 
 
@@ -128,23 +130,40 @@ def _rows(database: Database, tenant: str, wanted: Wanted, before: int | None, l
 
 
 def _shown(row: Row) -> AuditRow:
+    """Show a row, also one into which somebody wrote by hand what no column of it holds."""
     entry = row.entry
     return AuditRow(
         position=row.position,
-        id=entry.id,
+        id=_text(entry.id),
         at=entry.at,
-        caller=entry.caller,
-        tenant=entry.tenant,
-        operation=entry.operation,
-        event=entry.event,
+        caller=_text(entry.caller),
+        tenant=_text(entry.tenant),
+        operation=_text(entry.operation),
+        event=_text(entry.event),
         outcome=entry.outcome,
-        status=entry.status,
-        cohort_id=entry.cohort_id,
-        patient_id=entry.patient_id,
-        subject=entry.subject,
-        request_id=entry.request_id,
-        details=None if entry.details is None else msgspec.json.decode(entry.details),
-        prev_hash=row.prev_hash,
-        row_hash=row.row_hash,
-        algorithm=row.algorithm,
+        status=entry.status if isinstance(entry.status, int) else None,
+        cohort_id=_text_or_none(entry.cohort_id),
+        patient_id=_text_or_none(entry.patient_id),
+        subject=_text_or_none(entry.subject),
+        request_id=_text_or_none(entry.request_id),
+        details=None if entry.details is None else _details(entry.details),
+        prev_hash=_text(row.prev_hash),
+        row_hash=_text(row.row_hash),
+        algorithm=_text(row.algorithm),
     )
+
+
+def _text(kept: object) -> str:
+    return kept if isinstance(kept, str) else _UNREADABLE
+
+
+def _text_or_none(kept: object) -> str | None:
+    return None if kept is None else _text(kept)
+
+
+def _details(kept: object) -> dict[str, Any]:
+    try:
+        read = msgspec.json.decode(kept) if isinstance(kept, str) else None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        read = None
+    return read if isinstance(read, dict) else {_UNREADABLE: True}

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from time import monotonic as _clock
 from typing import Any, Final, NamedTuple, Protocol
 
 from starlette.requests import ClientDisconnect, Request
@@ -28,10 +29,10 @@ from app.cohorts.errors import StoreError
 from app.cohorts.pseudonym import fault_of
 from app.database.deeds import Outcome
 from app.security.audit.asking import ANONYMOUS, Asking, on_behalf
-from app.security.audit.damper import Damper
+from app.security.audit.damper import Damper, Dampers
 from app.security.audit.entry import Entry, details_of
 from app.security.audit.trail import AuditTrail
-from app.security.caller import NOBODY
+from app.security.caller import NOBODY, Caller
 from app.security.caller import Scope as CallerScope
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -56,6 +57,8 @@ REFUSED: Final = frozenset({_UNAUTHORIZED, _FORBIDDEN})
 _LEAST_FAILURE: Final = 400
 # Somebody was meant who is there (412), or whom the caller may not even ask for (403).
 _OF_SOMEBODY: Final = frozenset({_FORBIDDEN, STALE.status})
+# How long a refusal at the door waits to be recorded; a slower database records it while it is answered.
+_REFUSAL_SECONDS: Final = 1.0
 # So many requests at most are recorded in one transaction.
 _THREADS: Final = 16
 _OUR_ID: Final = re.compile(rf"[0-9a-f]{{16,64}}|{STUDY}|{EXAMPLE}")
@@ -111,6 +114,7 @@ class Auditor:
         self.everything = everything
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="audit")
         self._strangers = Damper()
+        self._ended = Dampers()
 
     async def around(self, request: Request, operation: str, handler: Handler) -> Response:
         """Answer a request by its handler, and record it."""
@@ -158,22 +162,37 @@ class Auditor:
     async def refused(self, scope: Scope, operation: str, status: int) -> None:
         """Record that a caller was turned away (401, 403), unless that stands in the trail already.
 
-        A database that cannot be written now does not keep a refusal from being answered.
+        A database that cannot be written now, or is slow, does not keep a refusal from being answered.
         """
         if status not in REFUSED or _REQUEST in scope:
             return
         context = context_of(scope)
         asking = Asking(operation, context.request_id, lambda: context.caller)
-        await self._refused(asking, _named(scope.get("path_params", {}), status), status)
+        named = _named(scope.get("path_params", {}), status)
+        recorded = asyncio.ensure_future(self._refused(asking, named, status))
+        # Nobody may be left to hear how it ended.
+        recorded.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        done, _ = await asyncio.wait((recorded,), timeout=_REFUSAL_SECONDS)
+        if done:
+            recorded.result()
 
     async def _refused(self, asking: Asking, named: _Named, status: int) -> None:
-        """Record a refusal; those of callers who could not say who they are only so many in a minute."""
-        if status == _UNAUTHORIZED:
-            held_back = self._strangers.let_through(asyncio.get_running_loop().time())
-            if held_back is None:
-                return
-            asking.details |= {"refused_besides": held_back} if held_back else {}
+        """Record a refusal; of callers who could not say who they are, or whose key ended, only so many in a minute."""
+        held_back = self._held_back(asking.caller, status)
+        if held_back is None:
+            return
+        asking.details |= {"refused_besides": held_back} if held_back else {}
         await self._record(_entry(asking, named, "denied", status), needed=False)
+
+    def _held_back(self, caller: Caller, status: int) -> int | None:
+        """Return how many refusals the row of this one has to count besides; None when it gets no row itself."""
+        now = _clock()
+        if caller is NOBODY:
+            return self._strangers.let_through(now)
+        if status == _UNAUTHORIZED:
+            # Proved, and ended: it stands in its tenant's chain, however many strangers knock, and counts itself alone.
+            return self._ended.let_through(caller.id, now)
+        return 0
 
     async def _answered(self, asking: Asking, path: Mapping[str, Any], status: int | None) -> None:
         if status is not None and status >= _LEAST_FAILURE:

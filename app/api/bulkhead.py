@@ -25,6 +25,7 @@ _BUSY: Final = "As many analyses, reports, tests and batches are under way and w
 _WORKERS: Final = 2
 _QUEUE: Final = 16
 _SECONDS: Final = 60.0
+UNCHANGED: Final = "Nothing was changed."
 
 
 class Bulkhead:
@@ -114,9 +115,9 @@ def took_too_long(seconds: float) -> ProblemError:
     return ProblemError(TOOK_TOO_LONG, f"The work was not done within {seconds:g} seconds and was given up.")
 
 
-def stopping() -> ProblemError:
-    """Make the 503 of work that the end of the service cut short."""
-    return ProblemError(NOT_READY, "The service is stopping. Nothing was changed.", headers={"Retry-After": "5"})
+def stopping(outcome: str = UNCHANGED) -> ProblemError:
+    """Make the 503 of work that the end of the service cut short; `outcome` says in the answer what became of it."""
+    return ProblemError(NOT_READY, f"The service is stopping. {outcome}", headers={"Retry-After": "5"})
 
 
 def _look(work: asyncio.Future[T]) -> None:

@@ -121,9 +121,10 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         """Show a cohort: how many patients of each group and phenotype, and the rules they were derived by."""
         service = cohorts.of(caller)
         found = await asyncio.to_thread(lambda: service.detail(cohort_id, hiding(disclosure)))
-        if is_current(if_none_match, found.version):
-            return Response(status_code=304, headers={"ETag": etag(found.version)})
-        response.headers["ETag"] = etag(found.version)
+        tag = etag(found.version, disclosure)
+        if is_current(if_none_match, found.version, disclosure):
+            return Response(status_code=304, headers={"ETag": tag})
+        response.headers["ETag"] = tag
         return found
 
     @router.delete(
@@ -135,7 +136,7 @@ def build_router(cohorts: Cohorts) -> APIRouter:
         responses=declared({}, 409, 412, 428, 503),
     )
     async def delete_cohort(cohort_id: ChangedCohortId, caller: MayDelete, if_match: IfMatch = None) -> None:
-        """Delete a cohort with all its patients, for good. `If-Match` names the version that was looked at.
+        """Delete a cohort with all its patients and jobs, for good. `If-Match` names the version that was looked at.
 
         The cohort `example`, two invented patients to try changes on, is made anew by the next request that names it.
         """

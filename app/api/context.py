@@ -14,6 +14,8 @@ from app.security.caller import NOBODY, Caller
 Scope = MutableMapping[str, Any]
 
 CONTEXT: Final = "defervesce.context"
+# The scheme of the connection itself: uvicorn puts what a proxy on this machine says into `scheme`.
+SCHEME: Final = "defervesce.scheme"
 # Bodies above a single record's size that are held in memory at once.
 LARGE_BODIES: Final = 8
 TOO_MANY_BODIES: Final = "As many large bodies are being received and worked on as this service holds at once."

@@ -1,4 +1,7 @@
-"""ETag, If-Match and If-None-Match (RFC 9110): a version is its ETag in quotes."""
+"""ETag, If-Match and If-None-Match (RFC 9110): a version is its ETag in quotes.
+
+Where a disclosure policy withholds something its name follows the version (`"3-cms"`): what is shown is another text.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from fastapi import Header
 from app.api.kinds import UNCONDITIONAL
 from app.api.problems import ProblemError, refused
 from app.clinical.refusal import InputError
+from app.statistics.disclosure_policy import OPEN, PROFILES, Disclosure
 
 _TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _LIST: Final = re.compile(rf"\s*(?:{_TAG.pattern}\s*(?:,\s*|\Z))+\Z")
+_NAME: Final = "|".join(PROFILES)
+_OF_VERSION: Final = re.compile(rf"(\d+)(?:-(?:{_NAME})(?:\+(?:{_NAME}))*)*")
 _LONGEST: Final = 4_000
 ANY: Final = "*"
 
@@ -37,9 +43,13 @@ Match = Callable[[int], bool]
 Known = Callable[[str], bool]
 
 
-def etag(version: int) -> str:
-    """Return a version as its ETag."""
-    return f'"{version}"'
+def etag(version: int, disclosure: Disclosure = OPEN) -> str:
+    """Return a version as its ETag, as it is shown under a disclosure policy."""
+    return f'"{_named(version, disclosure)}"'
+
+
+def _named(version: int, disclosure: Disclosure) -> str:
+    return "-".join((str(version), *(policy.name for policy in disclosure.chain)))
 
 
 def required_match(header: str | None) -> Match:
@@ -50,18 +60,23 @@ def required_match(header: str | None) -> Match:
 
 
 def optional_match(header: str | None) -> Match:
-    """Return what If-Match asks for; without the header any version will do. Weak ETags never match."""
+    """Return what If-Match asks for; without the header any version will do. Weak ETags never match.
+
+    A change is made to a version, under whichever disclosure policy it was looked at.
+    """
     if header is None or header.strip() == ANY:
         return _any
-    wanted = {text for weak, text in _tags(header, "if-match") if not weak}
+    sent = (_OF_VERSION.fullmatch(text) for weak, text in _tags(header, "if-match") if not weak)
+    wanted = {found[1] for found in sent if found}
     return lambda version: str(version) in wanted
 
 
-def is_current(header: str | None, version: int) -> bool:
-    """Say whether If-None-Match names the current version, so that there is nothing new to tell."""
+def is_current(header: str | None, version: int, disclosure: Disclosure = OPEN) -> bool:
+    """Say whether If-None-Match names the current version under this policy, so that there is nothing new to tell."""
     if header is None:
         return False
-    return header.strip() == ANY or str(version) in {text for _, text in _tags(header, "if-none-match")}
+    named = _named(version, disclosure)
+    return header.strip() == ANY or named in {text for _, text in _tags(header, "if-none-match")}
 
 
 def known_to(header: str | None) -> Known:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from app.api.cohort_service import Cohorts
     from app.api.context import Limits
+    from app.api.places import Places
     from app.api.rate import RateLimit
     from app.cohorts.jobs import Jobs
     from app.database.database import Database
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 UNDER_WAY: Final[tuple[JobState, ...]] = ("queued", "running")
 
 
-def of_places(held: Cohorts, limits: Limits) -> Iterator[Metric]:
+def of_places(held: Cohorts, limits: Limits, receipts: Places) -> Iterator[Metric]:
     """Tell of the bulkhead and of everything else there are few places of."""
     from prometheus_client.core import (  # noqa: PLC0415  # see the module
         CounterMetricFamily,
@@ -46,6 +47,7 @@ def of_places(held: Cohorts, limits: Limits) -> Iterator[Metric]:
         ("changes", held.changes),
         ("large_imports", held.large_imports),
         ("large_bodies", limits.large_bodies),
+        ("receipts", receipts),
     ):
         taken.add_metric((name,), places.taken)
         most.add_metric((name,), places.most)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.auditing import CLIENT_GONE, REFUSED, Auditor, Lean
-from app.api.bulkhead import stopping
+from app.api.auditing import CLIENT_GONE, Auditor, Lean
+from app.api.bulkhead import UNCHANGED, stopping
 from app.api.context import CONTEXT, Limits, RequestContext
 from app.api.cors import Cors
 from app.api.draining import DrainingResponse, is_still_sent
@@ -32,6 +32,13 @@ Index = Mapping[tuple[str, str], Lean]
 TemplateOf = Callable[[Any], str | None]
 
 Trace = Callable[[str, str, int, float, RequestContext], None]
+
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# A change that has begun goes on in its thread, up to the process's last moment.
+_UNSURE: Final = (
+    "What was asked for may be carried out all the same: look first, or send it again with the same Idempotency-Key if "
+    "it had one."
+)
 
 
 class Edge:
@@ -76,7 +83,7 @@ class Edge:
             # Answered as the GET it stands for, up to the body: the server and the records keep its own name.
             scope, send = {**scope, "method": "GET"}, without_body(send)
         context = scope[CONTEXT] = RequestContext(scope, self._limits)
-        answer = Answer(send, self._headers(context))
+        answer = Answer(send, self._headers(context), lambda status: self._record_refusal(scope, context, status))
         self._metrics.in_progress += 1
         try:
             await self._serve(scope, receive, answer, context)
@@ -84,7 +91,8 @@ class Edge:
             # The server has waited long enough for this request, and ends.
             if answer.started:
                 raise
-            await answer.reply(reply_to(stopping(), context.path, context.request_id))
+            problem = stopping(UNCHANGED if scope["method"] in _READS else _UNSURE)
+            await answer.reply(reply_to(problem, context.path, context.request_id))
         except Exception as exc:  # noqa: BLE001  # the last line of defence: every failure becomes an answer
             await self._fail(exc, scope, receive, answer)
         finally:
@@ -96,8 +104,6 @@ class Edge:
             self._log.request(route, method, answer.status, seconds, context)
             if self._trace is not None:
                 self._trace(route, method, answer.status, seconds, context)
-        if answer.status in REFUSED:
-            await self._auditor.refused(scope, route, answer.status)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> None:
         """Answer by the short way where there is one, else by FastAPI."""
@@ -115,7 +121,7 @@ class Edge:
                 await answer.reply(reply)
             else:
                 await reply(scope, receive, answer.send)  # type: ignore[operator]  # a Response, by the line above
-        elif (preflight := self._cors.preflight(scope["method"], context.headers)) is not None:
+        elif (preflight := self._preflight(scope, receive, answer, context)) is not None:
             await answer.reply(preflight)
         else:
             if self._paths.is_public(context.path):
@@ -123,6 +129,14 @@ class Edge:
             else:
                 receive = await self._let_in(scope, receive, answer, context)
             await self._app(scope, BoundedReceive(receive, context), answer.send)
+
+    def _preflight(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> Reply | None:
+        """Answer a browser's question about an origin; one that is refused is counted for the client's address."""
+        try:
+            return self._cors.preflight(scope["method"], context.headers)
+        except ProblemError:
+            self._count(scope, receive, answer)
+            raise
 
     async def _let_in(self, scope: Scope, receive: Receive, answer: Answer, context: RequestContext) -> Receive:
         """Admit a caller. One who is not let in has not been routed: the log is told where they wanted to go."""
@@ -152,6 +166,14 @@ class Edge:
         if b"transfer-encoding" not in context.headers:
             return receive
         return metered(receive, lambda size: rate.charge(scope, context, size))
+
+    async def _record_refusal(self, scope: Scope, context: RequestContext, status: int) -> None:
+        """Record a refusal before it leaves; whatever keeps it from being recorded, it is answered."""
+        route = self._route(scope, context)
+        try:
+            await self._auditor.refused(scope, route, status)
+        except Exception as exc:  # noqa: BLE001  # a fault of ours shows nothing to whoever is refused
+            self._log.fault(exc, route, context)
 
     async def _fail(self, exc: Exception, scope: Scope, receive: Receive, answer: Answer) -> None:
         """Turn what was raised into a problem; log it when it is a fault of ours."""

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.responses import Response
 
 from app.api.context import RequestContext
+from app.api.places import Places
 from app.api.preferences import preference_of
 from app.api.receipts_declared import PREFIX, RECEIPT_HEADER
 from app.api.reply import Reply
 from app.api.routes import LeanOperation
-from app.security.audit.asking import Asking, on_behalf
+from app.security.audit.asking import Asking, carried, on_behalf
 from app.security.receipts.keeper import Answered, ReceiptKeeper
 from app.security.receipts.model import Receipt
 
+T = TypeVar("T")
+_THREADS: Final = 4
+_MOST: Final = 64
+_TOO_MANY: Final = "As many receipts are being given or checked as this service takes at once."
 _HEADER_NAMES: Final = (b"preference-applied", RECEIPT_HEADER.lower().encode(), b"link")
 
 
@@ -27,6 +33,8 @@ class Receipts:
 
     def __init__(self, keeper: ReceiptKeeper) -> None:
         self.keeper = keeper
+        self.places = Places(_MOST, _TOO_MANY)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="receipt")
         self._operations: Mapping[str, LeanOperation] = {}
 
     def over(self, operations: Mapping[str, LeanOperation]) -> None:
@@ -34,6 +42,11 @@ class Receipts:
         self._operations = operations
         for name, operation in operations.items():
             operation.keep = partial(self._keep, name)
+
+    async def write(self, call: Callable[[], T]) -> T:
+        """Run what may have to wait for another writer: on threads of its own, so that no read waits with it."""
+        with self.places.place():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, carried(call))
 
     def operation(self, name: str) -> LeanOperation | None:
         """Return an operation that gives receipts, or None."""
@@ -54,8 +67,8 @@ class Receipts:
         answered = Answered(name, self._operations[name].as_json(body), msgspec.json.decode(reply.body))
         asking = Asking(name, context.request_id, lambda: context.caller)
         with on_behalf(asking):
-            receipt = await asyncio.to_thread(
-                self.keeper.keep, context.caller, answered, with_input=preference.with_input
+            receipt = await self.write(
+                partial(self.keeper.keep, context.caller, answered, with_input=preference.with_input)
             )
         told = (preference.applied, receipt.id.encode(), f'<{PREFIX}/{receipt.id}>; rel="describedby"'.encode())
         return reply._replace(headers=(*reply.headers, *zip(_HEADER_NAMES, told, strict=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -108,7 +109,7 @@ def build_router(receipts: Receipts) -> APIRouter:
     )
     async def receipt_keys(_: MayCalculate) -> PublicKeys:
         """Show the public keys that receipts are verified by, as a JSON Web Key Set; those of retired keys stay."""
-        found = await asyncio.to_thread(receipts.keeper.public_keys)
+        found = await receipts.write(receipts.keeper.public_keys)
         return PublicKeys(keys=tuple(PublicKey(kid=kid, x=public) for kid, public in found.items()))
 
     @router.get(
@@ -137,7 +138,7 @@ def build_router(receipts: Receipts) -> APIRouter:
         require_json_accepted(context.headers)
         found = await shelf.of(caller, body)
         Auditor.tell(request, {}, found.receipt.id if body.receipt is None else None)
-        if not await asyncio.to_thread(receipts.keeper.is_authentic, found.receipt):
+        if not await receipts.write(partial(receipts.keeper.is_authentic, found.receipt)):
             return replaying.answer(found.receipt, "not_authentic")
         operation = receipts.operation(found.receipt.operation)
         if operation is None:
@@ -175,7 +176,7 @@ class _Shelf:
         sent = msgspec.json.encode(_EXAMPLE_INPUT)
         operation, body, answer = await self._receipts.example(_EXAMPLE_OPERATION, sent)
         answered = Answered(_EXAMPLE_OPERATION, operation.as_json(body), answer)
-        return await asyncio.to_thread(self._receipts.keeper.shown, caller, answered, EXAMPLE)
+        return await self._receipts.write(partial(self._receipts.keeper.shown, caller, answered, EXAMPLE))
 
 
 def _read(operation: LeanOperation, body: ReplayRequest, found: _Found) -> Any:  # noqa: ANN401  # the operation's model

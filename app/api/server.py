@@ -8,6 +8,7 @@ because nobody can say where the next request begins.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import struct
@@ -20,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import Server
 from uvicorn.supervisors import multiprocess
 
-from app.api.context import fresh_id
+from app.api.context import SCHEME, fresh_id
 from app.api.kinds import BAD_REQUEST, HEAD_TOO_LARGE, OVERLOADED, URI_TOO_LONG
 from app.api.problems import ProblemError, reply_to
 from app.api.reply import Reply
@@ -62,6 +63,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     _fields = 0
     _head = 0
     _refusal: ProblemError | None = None
+    _answering: RequestResponseCycle
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401  # uvicorn's signature
         """Start the clock: a connection that says nothing is closed, too."""
@@ -96,6 +98,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         """Begin to count a new head."""
         self._open, self._size, self._fields, self._head = True, 0, 0, 0
         super().on_message_begin()
+        self.scope[SCHEME] = self.scheme  # type: ignore[typeddict-unknown-key]  # a key of ours
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
@@ -128,6 +131,11 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: that a client offers another protocol is no fault, and it may not fill the log."""
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  # uvicorn's signature
+        """Remember which of the requests of a pipeline is being answered."""
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def _check_head(self) -> None:
         """Refuse a head that proxies and servers are known to read differently."""
         version, hosts, has_body = self.parser.get_http_version(), 0, False
@@ -153,17 +161,23 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
         """Say why what was sent cannot be read, and close: nobody knows where the next request begins."""
-        running: RequestResponseCycle | None = self.cycle
-        if self.pipeline or (running is not None and running.response_started and not running.response_complete):
-            self.transport.close()
-        elif running is not None and not running.response_complete and not running.more_body:
-            # What came before is answered first, so that no answer is taken for another's.
-            running.keep_alive = False
-            self.flow.pause_reading()
-        else:
+        newest: RequestResponseCycle | None = self.cycle
+        if newest is not None and not newest.response_complete and newest.more_body and self.pipeline:
+            # It waits, and will never be whole: it is not begun.
+            self.pipeline.popleft()
+            newest = self.cycle = self.pipeline[0][0] if self.pipeline else self._answering
+        if newest is None or newest.response_complete or (newest.more_body and not newest.response_started):
             problem = self._refusal or _broken("What was sent is not a well-formed HTTP request.")
             self.transport.write(_written(reply_to(problem, "", fresh_id())))
             self.transport.close()
+        elif newest.more_body:
+            self.transport.close()
+        else:
+            # What came before is answered first, however long that takes, so that no answer is taken for another's.
+            newest.keep_alive = False
+            self.flow.pause_reading()
+            self._open, self._size = False, 0
+            self._stop()
 
     def pause_writing(self) -> None:
         """Start the reader's clock: the client has not taken what it was sent."""
@@ -269,6 +283,11 @@ class PatientServer(Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.drain_seconds: float = getattr(config, "drain_seconds", 0.0)
+
+    async def startup(self, sockets: Any = None) -> None:  # noqa: ANN401  # uvicorn's signature
+        """Start; what was made until now stays for good, and the garbage collector need not look through it again."""
+        await super().startup(sockets)
+        gc.freeze()
 
     async def on_tick(self, counter: int) -> bool:
         """Say whether to end; once it was asked for, after the time to drain."""

@@ -22,7 +22,7 @@ from app.cohorts.intake.taking import DuplicateRowsError, RowsRefusedError
 _PLAIN: dict[type[errors.StoreError], tuple[Kind, str]] = {
     errors.CohortNotFoundError: (NOT_FOUND, "There is no such cohort."),
     errors.PatientNotFoundError: (NOT_FOUND, "The cohort has no patient of this id."),
-    errors.JobNotFoundError: (NOT_FOUND, "There is no such job; jobs are kept for a while after they end."),
+    errors.JobNotFoundError: (NOT_FOUND, "There is no such job; jobs are deleted with their cohort."),
     errors.CohortReadOnlyError: (READ_ONLY, "This cohort is built in and never changed."),
     errors.IdempotencyConflictError: (KEY_REUSED, "This Idempotency-Key was sent before with another body."),
     errors.JobLostError: (DATABASE_UNAVAILABLE, "The job was given up. Nothing was changed."),

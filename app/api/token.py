@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from app.api.body import read_body
 from app.api.callers import public
-from app.api.context import context_of
+from app.api.context import SCHEME, context_of
 from app.api.kinds import UNAUTHENTICATED
 from app.api.media import JSON_TYPE, require_json_accepted, require_media_type
 from app.api.openapi import REF
@@ -200,9 +200,13 @@ def _form(raw: bytes) -> dict[str, str]:
 
 
 def _endpoint(request: Request, public_url: str | None) -> str:
-    """Return the address of the token endpoint: it is the audience of assertions, so no header may choose it."""
+    """Return the address of the token endpoint: it is the audience of assertions, so no header may choose it.
+
+    A server that is not ours says the scheme as it is told to trust it.
+    """
     if public_url is not None:
         return public_url.rstrip("/") + TOKEN_PATH
     host, port = request.scope.get("server") or ("localhost", None)
     named = f"[{host}]" if ":" in host else host
-    return f"{request.scope['scheme']}://{named}{'' if port is None else f':{port}'}{TOKEN_PATH}"
+    scheme = request.scope.get(SCHEME) or request.scope["scheme"]
+    return f"{scheme}://{named}{'' if port is None else f':{port}'}{TOKEN_PATH}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app import __version__
 from app.api.context import RequestContext
+from app.api.extras import TracingMissingError
 from app.api.observability import known_method
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 _SERVER_FAULT: Final = 500
 _NANOSECONDS: Final = 1_000_000_000
 _PARENT: Final = slice(36, 52)  # of a traceparent header
-
-
-class TracingMissingError(Exception):
-    """Spans were asked for, and what makes them is not installed."""
 
 
 def spans_of(endpoint: str | None) -> Spans | None:

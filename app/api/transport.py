@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from starlette.types import Message, Receive, Send
 
+from app.api.auditing import REFUSED
 from app.api.body import BYTES_PER_SECOND, declared_length, too_large, too_slow
 from app.api.context import RequestContext
 from app.api.reply import Reply
@@ -26,19 +27,24 @@ _PLAIN: Final = (*_ALWAYS, *_UNLESS_SET)
 
 
 class Answer:
-    """Sends one answer and remembers how it began."""
+    """Sends one answer and remembers how it began. `refusing` is called before a 401 or a 403 leaves."""
 
-    __slots__ = ("_headers", "_send", "started", "status")
+    __slots__ = ("_headers", "_refusing", "_send", "started", "status")
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, send: Send, headers: list[tuple[bytes, bytes]], refusing: Callable[[int], Awaitable[None]]
+    ) -> None:
         self._send = send
         self._headers = headers
+        self._refusing = refusing
         self.started = False
         self.status = 500
 
     async def send(self, message: Message) -> None:
         """Pass on a message of the application, with our headers on the first one."""
         if message["type"] == "http.response.start":
+            if message["status"] in REFUSED:
+                await self._refusing(message["status"])
             self.status, self.started = message["status"], True
             own = list(message.get("headers", ()))
             names = {name.lower() for name, _ in own}
@@ -52,6 +58,8 @@ class Answer:
 
     async def reply(self, reply: Reply) -> None:
         """Send a whole answer."""
+        if reply.status in REFUSED:
+            await self._refusing(reply.status)
         self.status, self.started = reply.status, True
         headers: Iterable[tuple[bytes, bytes]] = (*_PLAIN, *self._headers, *reply.headers)
         if reply.status not in _NO_BODY:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.clinical.refusal import InputError, RefusedInputError
+from app.cohorts.collector import calm_collector
 from app.cohorts.derivers import Rules
 from app.cohorts.errors import DuplicatePatientsError
-from app.cohorts.intake.collector import calm_collector
 from app.cohorts.intake.json_stream import JsonBody
 from app.cohorts.intake.rows import Rows
 from app.cohorts.intake.sent import Sent
@@ -78,7 +78,8 @@ def fill(writer: Writer, cohort: Cohort, rows: Rows, intake: Intake) -> int:
     """Write rows into a cohort; returns how many were added. Raises DuplicateRowsError, RowsRefusedError."""
     try:
         with calm_collector():
-            return writer.add(cohort, intake.patients(rows), intake.duplicate if intake.skips else None)
+            on_duplicate = intake.duplicate if intake.skips else None
+            return writer.add(cohort, intake.patients(rows), on_duplicate, intake.added)
     except DuplicatePatientsError as exc:
         errors = tuple(intake.duplicate_error(found.patient_id, found.line) for found in exc.duplicates)
         raise DuplicateRowsError(errors) from None

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from math import inf, nextafter
 from typing import Final
 
-from app.clinical.arithmetic import exact
+from app.clinical.arithmetic import HOURS_PER_DAY, exact
 from app.clinical.rulebook.model import Threshold
 
 # Decimals kept, by field. Laboratory values have theirs by analyte and unit (`variables.LABS`).
@@ -57,6 +57,7 @@ DIGITS: Final[Mapping[str, int]] = {
 # Digits enough for the largest double times the largest factor: what is impossible is rounded before it is refused.
 _HALF_UP: Final = Context(rounding=ROUND_HALF_UP, prec=400)
 _ONE: Final = Decimal(1)
+_TENTHS_OF_DAY: Final = 10
 # Below this size a product of two doubles lies within a millionth of the true one, so that what is no near tie is safe.
 _SAFE: Final = 1e9
 _NEAR_TIE: Final = 0.4999
@@ -72,6 +73,16 @@ def scaled(value: float, factor: int) -> int:
         if -_NEAR_TIE < product - nearest < _NEAR_TIE:
             return nearest
     return scaled_exactly(exact(value), factor)
+
+
+def tenths_of_days(begin: float, end: float) -> int:
+    """Return the time between two hours in tenths of a day: nearest, half up, of the decimal numbers as written."""
+    tenths = (end - begin) * _TENTHS_OF_DAY / HOURS_PER_DAY
+    if -_SAFE < tenths < _SAFE:
+        nearest = round(tenths)
+        if -_NEAR_TIE < tenths - nearest < _NEAR_TIE:
+            return nearest
+    return scaled_exactly((exact(end) - exact(begin)) / HOURS_PER_DAY, _TENTHS_OF_DAY)
 
 
 def scaled_exactly(value: Decimal, factor: int) -> int:

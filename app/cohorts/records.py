@@ -2,7 +2,7 @@
 
 Everything is optional but `patient_id`. Absent and null both mean unknown, with one exception that is said where it
 holds: within `treatment`, what is not listed was not given. Models only; what must fit together stands in
-`record_checks`, what a pseudonym is in `pseudonym`.
+`derivation.contradictions`, what a pseudonym is in `pseudonym`.
 """
 
 from __future__ import annotations

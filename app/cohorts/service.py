@@ -13,12 +13,12 @@ import msgspec
 
 from app.clinical.refusal import InputError, RefusedInputError
 from app.clinical.rulebook import RulebookError
-from app.cohorts.builtin import STUDY
+from app.cohorts.builtin import EXAMPLE, STUDY
+from app.cohorts.collector import calm_collector
 from app.cohorts.derivers import options_of, rules_of
 from app.cohorts.errors import CohortReadOnlyError, StaleVersionError
 from app.cohorts.importing import Named, Once, add_to, create_from, create_named
 from app.cohorts.intake.canonical import canonical
-from app.cohorts.intake.collector import calm_collector
 from app.cohorts.intake.sent import Sent
 from app.cohorts.intake.taking import NO_WORK, Cautions, Intake, Read, StoppedError, Work
 from app.cohorts.reading import CohortReader
@@ -175,9 +175,9 @@ class CohortService(CohortReader):
             writer.remove(cohort, patient_id)
 
     def delete(self, cohort_id: str, match: Match) -> None:
-        """Delete a cohort with everything in it."""
+        """Delete a cohort with everything in it and the jobs on it; the job `example` tells of nobody."""
         with self._writing(cohort_id) as writer:
-            writer.delete(self._lock(writer, cohort_id, match))
+            writer.delete(self._lock(writer, cohort_id, match), but_job=EXAMPLE)
 
     def _once(
         self, once: Once | None, act: Callable[[Writer], CohortChanged], compose: Compose, work: Work

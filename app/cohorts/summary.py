@@ -39,7 +39,11 @@ class CohortSummary(Answer):
     id: str = Field(description="The cohort's id", examples=["study"])
     name: str = Field(description="Its name")
     description: str | None = Field(description="What it is, in the words of whoever created it")
-    version: int = Field(ge=1, description="Grows with every change; the ETag is this number in quotes")
+    version: int = Field(
+        ge=1,
+        description="Grows with every change; the ETag is this number in quotes, and where a disclosure profile "
+        "withholds small numbers the profile's name after it",
+    )
     n: int | None = Field(ge=0, description="How many patients it has; null: withheld under a disclosure profile")
     read_only: bool = Field(description="A built-in cohort, which is never changed")
     created_at: datetime = Field(description="When it was created (UTC)")
@@ -94,7 +98,7 @@ class Refusal(Answer):
 
 
 class Noticed(Answer):
-    """Something that holds for some of the patients sent."""
+    """Something that holds for some of the patients added."""
 
     code: str = Field(description="Stable name: of the warning, or the field that disagrees or was rounded")
     message: str = Field(description="What to know, in a sentence")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
@@ -24,6 +24,7 @@ from app.security.caller import Caller
 from app.security.errors import CallersUnavailableError, UnknownCallerError
 from app.security.issuers import Issuer
 from app.security.keys import hash_of, is_token, key_id_of
+from app.security.threads import Threads
 
 if TYPE_CHECKING:
     from app.security.backend import Backend
@@ -39,7 +40,11 @@ _QUIET_SECONDS: Final = 2.0
 _PATIENCE_SECONDS: Final = 5.0
 _SHORT_PATIENCE_SECONDS: Final = 1.0
 _MOST_KNOWN: Final = 10_000
+# Of each kind, under way and waiting: those of one kind keep none of another out.
 _MOST_ASKED: Final = 200
+_MOST_GRANTS: Final = 64
+# A token takes a look for the client, a fetch of its keys and a write.
+_GRANT_SECONDS: Final = 10.0
 _LONGEST: Final = 8_000
 
 
@@ -47,6 +52,14 @@ class _Known(NamedTuple):
     caller: Caller
     fresh_until: float
     usable_until: float
+
+
+class _Way(NamedTuple):
+    """How a credential is verified, and on which threads; `waits_for` names an issuer that is to be asked before."""
+
+    find: Callable[[], Verified]
+    threads: Threads
+    waits_for: Callable[[], str | None] = lambda: None
 
 
 class Authenticator:
@@ -68,9 +81,12 @@ class Authenticator:
         self._asked: dict[bytes, Future[_Known]] = {}
         self._lock = Lock()
         self._quiet_until = 0.0
-        # Apart, so that a slow issuer holds up nobody's key.
-        self._lookups = ThreadPoolExecutor(2, "callers")
-        self._signatures = ThreadPoolExecutor(4, "tokens")
+        # Apart, so that a slow issuer holds up nobody's key, and no token but its own: what has to wait for an
+        # issuer's keys waits on a thread of that issuer's.
+        self._lookups = Threads(2, "callers", _MOST_ASKED)
+        self._signatures = Threads(4, "tokens", _MOST_ASKED)
+        self._fetches = {one.iss: Threads(1, "keys", _MOST_ASKED) for one in issuers}
+        self._grants = Threads(6, "grants", _MOST_GRANTS)
 
     @cached_property
     def store(self) -> CallerStore:
@@ -117,8 +133,25 @@ class Authenticator:
 
     async def grant(self, form: dict[str, str], audience: str, request_id: str) -> Granted:
         """Answer a request for a token. GrantError, CallersUnavailableError, DatabaseUnavailableError."""
-        call = self._signatures.submit(lambda: self._backend.grant(form, audience, request_id))
-        return await asyncio.wrap_future(call)
+        self._refuse_while_quiet()
+        call = self._grants.submit(lambda: self._granted(form, audience, request_id))
+        granting = asyncio.wrap_future(call)
+        # Nobody may be left to hear how it ended.
+        granting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        done, _ = await asyncio.wait((granting,), timeout=_GRANT_SECONDS)
+        if not done:
+            granting.cancel()
+            raise CallersUnavailableError("The token took too long; ask again with another assertion.", 1)
+        return granting.result()
+
+    def _granted(self, form: dict[str, str], audience: str, request_id: str) -> Granted:
+        try:
+            return self._backend.grant(form, audience, request_id)
+        except DatabaseUnavailableError as exc:
+            # One that takes no writes can still be asked who calls.
+            if exc.reason == "gone":
+                self._quiet_until = self._clock() + _QUIET_SECONDS
+            raise
 
     def close(self) -> None:
         """Forget everybody."""
@@ -139,23 +172,40 @@ class Authenticator:
             found = self._asked.get(digest)
             if found is not None:
                 return found
-            if len(self._asked) >= _MOST_ASKED:
-                raise CallersUnavailableError("Too many callers are being verified at once.", 1)
-            find, threads = self._way(credential)
-            asking = self._asked[digest] = threads.submit(self._look, find, digest)
+            way = self._way(credential)
+            asking: Future[_Known] = Future()
+            asking.set_running_or_notify_cancel()
+            way.threads.submit(lambda: self._settle(asking, digest, way))
+            self._asked[digest] = asking
         asking.add_done_callback(lambda _: self._asked.pop(digest, None))
         return asking
 
-    def _way(self, credential: bytes) -> tuple[Callable[[], Verified], ThreadPoolExecutor]:
+    def _settle(self, asking: Future[_Known], digest: bytes, way: _Way) -> None:
+        """Look a credential up and say what came of it, here or where it has to wait."""
+        try:
+            iss = way.waits_for()
+            if iss is None:
+                asking.set_result(self._look(way.find, digest))
+            else:
+                here = way._replace(waits_for=lambda: None)
+                self._fetches[iss].submit(lambda: self._settle(asking, digest, here))
+        except BaseException as exc:  # noqa: BLE001  # whoever waits for it raises it
+            asking.set_exception(exc)
+
+    def _way(self, credential: bytes) -> _Way:
         """Choose by its form how a credential is verified; what has no form is refused here."""
         if (key_id := key_id_of(credential)) is not None:
             self._refuse_while_quiet()
-            return lambda: self.store.by_key(key_id, hash_of(credential)), self._lookups
+            return _Way(lambda: self.store.by_key(key_id, hash_of(credential)), self._lookups)
         if is_token(credential):
             self._refuse_while_quiet()
-            return lambda: self.store.by_token(hash_of(credential)), self._lookups
+            return _Way(lambda: self.store.by_token(hash_of(credential)), self._lookups)
         if self._issuers and credential.count(b".") == 2:  # noqa: PLR2004  # header, claims, signature
-            return lambda: self._bearers.verify(credential), self._signatures
+            return _Way(
+                lambda: self._bearers.verify(credential),
+                self._signatures,
+                lambda: self._bearers.waits_for(credential),
+            )
         raise UnknownCallerError("form")
 
     def _refuse_while_quiet(self) -> None:

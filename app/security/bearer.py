@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
 
-from app.security.caller import SCOPES, Caller, Scope
+from app.security.caller import LONGEST_ID, SCOPES, Caller, Scope
 from app.security.errors import UnknownCallerError
 from app.security.issuers import Issuer, is_tenant
 from app.security.jwks import KeySet
 from app.security.store.model import Verified
 from app.security.tokens import Claims, Rules, proved, unproved, words_of
-
-_LONGEST_SUBJECT: Final = 200
 
 
 class Bearers:
@@ -21,6 +18,18 @@ class Bearers:
 
     def __init__(self, issuers: Sequence[Issuer]) -> None:
         self._issuers = {one.iss: (one, KeySet(one.jwks_url)) for one in issuers}
+
+    def waits_for(self, token: bytes) -> str | None:
+        """Return the issuer whose keys are to be fetched before a token can be verified; None when it need not wait.
+
+        UnknownCallerError.
+        """
+        header, claims = unproved(token)
+        iss, kid = claims.get("iss"), header.get("kid")
+        found = self._issuers.get(iss) if isinstance(iss, str) else None
+        if found is None or not isinstance(kid, str) or found[1].is_at_hand(kid):
+            return None
+        return found[0].iss
 
     def verify(self, token: bytes) -> Verified:
         """Return the caller. UnknownCallerError, CallersUnavailableError.
@@ -35,9 +44,12 @@ class Bearers:
         issuer, keys = found
         claims = proved(token, header, _rules(issuer), keys.key)
         subject = claims["sub"]
-        if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
+        if not isinstance(subject, str) or not subject or not subject.isprintable():
             raise UnknownCallerError("sub")
-        caller = Caller(f"{issuer.name}:{subject}", _tenant(issuer, claims), _scopes(issuer, claims))
+        caller_id = f"{issuer.name}:{subject}"
+        if len(caller_id) > LONGEST_ID:
+            raise UnknownCallerError("sub")
+        caller = Caller(caller_id, _tenant(issuer, claims), _scopes(issuer, claims))
         return Verified(caller, datetime.fromtimestamp(float(claims["exp"]), UTC))
 
 

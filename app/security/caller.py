@@ -9,6 +9,8 @@ from app.database.tenants import DEFAULT_TENANT
 
 Scope = Literal["calculate", "cohort:read", "cohort:write", "cohort:delete", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+# The audit trail and receipts keep no longer id.
+LONGEST_ID: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +32,4 @@ UNSURE: Final = Caller("local", DEFAULT_TENANT, frozenset({"calculate"}))
 # Who calls an operation that is for everybody, and who could not be told: may do nothing, owns nothing.
 NOBODY: Final = Caller("nobody", "", frozenset())
 
-__all__ = ["DEFAULT_TENANT", "LOCAL", "NOBODY", "SCOPES", "UNSURE", "Caller", "Scope"]
+__all__ = ["DEFAULT_TENANT", "LOCAL", "LONGEST_ID", "NOBODY", "SCOPES", "UNSURE", "Caller", "Scope"]

@@ -217,7 +217,7 @@ def _jwks(path: Path | None) -> str | None:
     try:
         text = path.read_text(encoding="utf-8")
         found = keys_of(text.encode()) if len(text) <= _LARGEST_JWKS else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise CallerCommandError(f"{path.name} is not a file with a JWKS") from None
     if not found:
         raise CallerCommandError(f"{path.name} holds no signing key with a `kid`, RSA or EC")

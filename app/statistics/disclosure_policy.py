@@ -92,11 +92,6 @@ class Disclosure:
         """The policy that says how what is shown is written; None where nothing is withheld."""
         return self.chain[-1] if self.chain else None
 
-    @property
-    def tells_zero(self) -> bool:
-        """Whether it may be seen that there is nobody."""
-        return not self.chain or self.chain[-1].zero_shown
-
 
 OPEN: Final = Disclosure()
 """Nothing is withheld."""

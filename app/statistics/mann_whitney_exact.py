@@ -7,6 +7,7 @@ Streitberg B, Roehmel J. Exact distributions for permutation and rank tests. Sta
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -66,7 +67,8 @@ def exact_distribution(blocks: Integers, n_x: int) -> tuple[Integers, Floats]:
     if n_x == 1:
         return 2 * (np.cumsum(blocks) - blocks) + blocks - 1, blocks.astype(np.float64)
     odds = n_x / (n - n_x)  # a factor odds**n_x on everything keeps the counts within a double
-    ways = [np.zeros(2 * j * (n - j) // unit + 1) for j in range(n_x + 1)]
+    ways = _arrays([2 * j * (n - j) // unit + 1 for j in range(n_x + 1)])
+    weighted = np.empty(max(each.size for each in ways))
     ways[0][0] = 1.0
     before = 0
     for size in blocks.tolist():
@@ -78,9 +80,19 @@ def exact_distribution(blocks: Integers, n_x: int) -> tuple[Integers, Floats]:
                 chosen = now - k
                 at = (2 * k * (before - chosen) + k * (size - k)) // unit
                 known = ways[chosen][: 2 * chosen * (before - chosen) // unit + 1]
-                ways[now][at : at + known.size] += weights[k] * known if weights[k] != 1 else known
+                if weights[k] != 1:
+                    known = np.multiply(known, weights[k], out=weighted[: known.size])
+                ways[now][at : at + known.size] += known
         before = after
-    return np.arange(ways[n_x].size) * unit, ways[n_x]
+    # Not the view: it would keep all the others.
+    return np.arange(ways[n_x].size) * unit, ways[n_x].copy()
+
+
+def _arrays(sizes: list[int]) -> list[Floats]:
+    """Return arrays of zeros that lie in one piece of memory: as hundreds of pieces it would not all be given back."""
+    ends = list(accumulate(sizes))
+    whole = np.zeros(ends[-1])
+    return [whole[end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def _unit(blocks: Integers) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -12,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
 from app import cli
-from app.api import gate
+from app.api import auditing, gate
 from app.api.auditing import KEEPS_NOTHING, _ended, is_audited
 from app.api.openapi import operations
 from app.api.routes import CalculatorRoute
@@ -470,12 +471,125 @@ def test_how_a_request_ended(exc, ended):
     assert _ended(exc) == ended
 
 
-def test_strangers_do_not_fill_the_disk(api):
+@pytest.mark.parametrize("status", [401, 403])
+def test_strangers_do_not_fill_the_disk(api, status):
     async def knock() -> None:
         for _ in range(130):
-            await api.app.auditor.refused({"headers": [], "path": "/v1/cohorts"}, "/v1/cohorts", 401)
+            await api.app.auditor.refused({"headers": [], "path": "/v1/cohorts"}, "/v1/cohorts", status)
 
     asyncio.run(knock())
     rows = trail(api)
     assert len(rows) == 100
     assert {(row["caller"], row["outcome"]) for row in rows} == {("anonymous", "denied")}
+
+
+FOREIGN = {"origin": "https://other.example.org", "access-control-request-method": "POST"}
+
+
+def test_preflights_of_strangers_do_not_fill_the_disk_either():
+    api = Api("sqlite://", cors_origins="https://ehr.example.org")
+    for _ in range(130):
+        assert api.client.options("/v1/cohorts", headers=FOREIGN).status_code == 403
+    assert told(trail(api), "caller", "status") == [("anonymous", 403)] * 100
+    api.close()
+
+
+def test_refused_preflights_are_counted_as_requests():
+    api = Api("sqlite://", cors_origins="https://ehr.example.org", rate_limit="10")
+    known = FOREIGN | {"origin": "https://ehr.example.org"}
+    answers = [api.client.options("/v1/cohorts", headers=FOREIGN).status_code for _ in range(20)]
+    assert (answers[:10], answers[-1]) == ([403] * 10, 429)
+    assert api.client.options("/v1/cohorts", headers=known).status_code == 204
+    api.close()
+
+
+class TestKeysThatHaveEnded:
+    """Whoever uses a key that was revoked is seen by those whose key it was, however many others knock."""
+
+    @staticmethod
+    def knock(api, *callers: Caller | None) -> None:
+        """Turn callers away as the gate does; None: one who could not say who it is."""
+
+        async def all_of_them() -> None:
+            for caller in callers:
+                scope = {"headers": [], "path": "/v1/cohorts"}
+                if caller is not None:
+                    auditing.context_of(scope).caller = caller
+                await api.app.auditor.refused(scope, "/v1/cohorts", 401)
+
+        asyncio.run(all_of_them())
+
+    @staticmethod
+    def rows(api, calling, tenant: str) -> list[dict]:
+        calling(Caller("auditor", tenant, LOCAL.scopes))
+        return [row for row in trail(api) if row["event"] == "access.refused"]
+
+    def test_a_flood_of_strangers_hides_none(self, api, calling):
+        ended = Caller("key:0123456789ab", "north", frozenset())
+        self.knock(api, *[None] * 130, ended)
+        assert told(self.rows(api, calling, "north"), "caller", "details") == [("key:0123456789ab", None)]
+
+    def test_each_fills_its_own_measure_and_is_told_its_own_count(self, api, calling, monkeypatch):
+        first, second = Caller("key:a", "north", frozenset()), Caller("key:b", "south", frozenset())
+        now = time.monotonic()
+        monkeypatch.setattr("app.api.auditing._clock", lambda: now)
+        self.knock(api, *[first] * 130, second)
+        monkeypatch.setattr("app.api.auditing._clock", lambda: now + 61)
+        self.knock(api, second, first, None)
+        north = self.rows(api, calling, "north")
+        assert len(north) == 101
+        assert north[-1]["details"] == {"refused_besides": 30}
+        assert told(self.rows(api, calling, "south"), "caller", "details") == [("key:b", None)] * 2
+        assert told(self.rows(api, calling, "default"), "caller", "details") == [("anonymous", None)]
+
+
+class TestRefusalsAreRecordedFirst:
+    @staticmethod
+    def refused(api) -> list[str]:
+        """Send a request from another machine, and return what happened in which order."""
+        happened: list[str] = []
+        record_ = api.app.auditor.trail.record
+
+        def recording(entry):
+            record_(entry)
+            happened.append(f"recorded {entry.status}")
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                happened.append(f"answered {message['status']}")
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": "/v1/cohorts", "query_string": b""}
+        api.app.auditor.trail.record = recording
+        asyncio.run(
+            api.app(scope | {"headers": [], "client": ("192.0.2.7", 5), "server": ("192.0.2.1", 80)}, receive, send)
+        )
+        return happened
+
+    def test_before_they_leave(self, api):
+        assert self.refused(api) == ["recorded 403", "answered 403"]
+
+    def test_a_slow_database_holds_none_back_for_long(self, api, monkeypatch):
+        monkeypatch.setattr(auditing, "_REFUSAL_SECONDS", 0.05)
+        goes_on = threading.Event()
+        written = api.app.auditor.trail.record
+        monkeypatch.setattr(api.app.auditor.trail, "record", lambda entry: (goes_on.wait(20), written(entry)))
+        answer = TestClient(api.app, client=("192.0.2.7", 5)).get("/v1/cohorts")
+        assert answer.status_code == 403
+        goes_on.set()
+        api.app.auditor._threads.shutdown()
+        monkeypatch.undo()
+        with api.app.database.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT caller, status FROM audit").all() == [("anonymous", 403)]
+
+    @pytest.mark.parametrize("fault", [DatabaseUnavailableError("full"), ZeroDivisionError("secret")])
+    def test_one_that_cannot_be_recorded_is_answered(self, api, monkeypatch, fault):
+        def fail(_):
+            raise fault
+
+        monkeypatch.setattr(api.app.auditor.trail, "record", fail)
+        answer = TestClient(api.app, client=("192.0.2.7", 5)).get("/v1/cohorts")
+        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/local-only")
+        assert "secret" not in api.logged()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,10 @@ import sqlalchemy as sa
 
 from app.cli import main
 from app.database.engine import make_engine
+from app.database.errors import DatabaseUnavailableError
 from app.database.tables import ACCESS_TOKENS, AUDIT, CLIENT_ASSERTIONS
+from app.security import authenticator
+from app.security.threads import Threads
 from tests.callers import (
     TOKEN_URL,
     Issuer,
@@ -336,7 +340,19 @@ class TestCommands:
         assert self.create("--jwks-url", url) == 2
         assert capsys.readouterr().err.startswith("defervesce: --jwks-url ")
 
-    @pytest.mark.parametrize("text", ["", "{}", '{"keys": []}', '{"keys": [{"kty": "oct", "kid": "x", "k": "AA"}]}'])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{}",
+            '{"keys": []}',
+            '{"keys": [{"kty": "oct", "kid": "x", "k": "AA"}]}',
+            '{"keys": [{"kty": [], "kid": "x"}]}',
+            '{"keys": [{"kty": {}, "kid": []}]}',
+            '{"keys": ' + "[" * 90_000,
+        ],
+        ids=range(7),
+    )
     def test_a_file_without_keys(self, tmp_path, text):
         keys = tmp_path / "jwks.json"
         keys.write_text(text)
@@ -351,3 +367,64 @@ class TestCommands:
 
     def test_an_id_that_is_none(self):
         assert self.create("--jwks-url", "https://x.example/j", "--id", "a b") == 2
+
+
+class TestWhileOthersWait:
+    """The token endpoint has threads of its own, bounded in number and time."""
+
+    @pytest.fixture
+    def held(self, service):
+        """Give what keeps a grant from ending, and what counts those that have begun."""
+        go, begun, backend = threading.Event(), [], service.app.authenticator._backend
+
+        class Held:
+            def grant(self, *args):
+                begun.append(args)
+                go.wait(30)
+                return backend.grant(*args)
+
+        service.app.authenticator._backend = Held()
+        yield go, begun
+        go.set()
+
+    def test_tokens_of_issuers_hold_up_no_grant(self, service, signers):
+        go = threading.Event()
+        for _ in range(8):
+            service.app.authenticator._signatures.submit(lambda: go.wait(30))
+        answer = ask(service, signers["ES384"].sign(assertion_claims("loader")))
+        go.set()
+        assert answer.status_code == 200
+
+    @pytest.mark.usefixtures("held")
+    def test_a_late_one_is_answered_in_time(self, service, signers, monkeypatch):
+        monkeypatch.setattr(authenticator, "_GRANT_SECONDS", 0.2)
+        answer = ask(service, signers["ES384"].sign(assertion_claims("loader")))
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["type"] == "/problems/callers-unavailable"
+
+    def test_no_more_wait_than_there_is_room_for(self, service, signers, held):
+        go, begun = held
+        service.app.authenticator._grants = Threads(1, "grants", 1)
+        assertions = [signers["ES384"].sign(assertion_claims("loader")) for _ in range(2)]
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(ask, service, assertions[0])
+            while not begun:
+                time.sleep(0.005)
+            answer = ask(service, assertions[1])
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            go.set()
+            assert first.result(10).status_code == 200
+        assert ask(service, assertions[1]).status_code == 200
+
+    def test_a_database_that_did_not_answer_is_let_be(self, service, signers):
+        asked = []
+
+        class Gone:
+            def grant(self, *args):
+                asked.append(args)
+                raise DatabaseUnavailableError("gone")
+
+        service.app.authenticator._backend = Gone()
+        answers = [ask(service, signers["ES384"].sign(assertion_claims("loader"))) for _ in range(3)]
+        assert {answer.status_code for answer in answers} == {503}
+        assert len(asked) == 1

@@ -8,6 +8,7 @@ from app import cli
 from app.api import server
 from app.clinical.rulebook import load_rulebook
 from app.clinical.rulebook.loader import BUILT_IN
+from app.settings import load_settings
 
 ORIGINAL = (BUILT_IN / "childrens-national-2020.toml").read_text(encoding="utf-8")
 
@@ -15,7 +16,9 @@ ORIGINAL = (BUILT_IN / "childrens-national-2020.toml").read_text(encoding="utf-8
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch):
     for name in ("RULES_DIR", "PORT", "HOST", "WORKERS"):
-        monkeypatch.delenv(f"DEFERVESCE_{name}", raising=False)
+        # Set first, so that what `serve` puts there is taken away, too.
+        monkeypatch.setenv(f"DEFERVESCE_{name}", "")
+        monkeypatch.delenv(f"DEFERVESCE_{name}")
 
 
 def test_rules_check_tells_what_a_folder_overrides_and_adds(tmp_path, capsys):
@@ -64,9 +67,10 @@ def test_a_command_that_is_none_is_refused_with_usage(arguments, capsys):
 
 
 @pytest.fixture
-def served(monkeypatch):
+def served(monkeypatch, tmp_path):
     """Keep what the server is asked to serve."""
     found = {}
+    monkeypatch.setenv("DEFERVESCE_DATABASE_URL", f"sqlite:///{tmp_path}/cohorts.db")
     monkeypatch.setattr(server, "run", lambda app, **options: found.update(options, app=app) or True)
     return found
 
@@ -85,6 +89,33 @@ def test_serve_takes_the_environment_and_the_command_line_before_it(served, monk
     assert (served["host"], served["port"]) == ("127.0.0.2", 9000)
     assert cli.main(["serve", "--host", "127.0.0.3", "--port", "9001", "--workers", "2"]) == 0
     assert (served["host"], served["port"], served["workers"]) == ("127.0.0.3", 9001, 2)
+
+
+@pytest.mark.parametrize("before", ["DEFERVESCE_HOST", "defervesce_host"])
+def test_the_application_learns_where_serve_was_told_to_listen(served, monkeypatch, before):
+    """It reads its settings itself, from the environment; off loopback it counts requests."""
+    monkeypatch.setenv(before, "127.0.0.1")
+    monkeypatch.setenv("DEFERVESCE_AUTH", "required")
+    assert cli.main(["serve", "--host", "0.0.0.0", "--port", "9001"]) == 0  # noqa: S104  # what is told
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.requests_per_minute) == (served["host"], 9001, 6000)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--port", "0"], "DEFERVESCE_PORT must be at least 1"),
+        (["--port", "65536"], "DEFERVESCE_PORT must be at most 65535"),
+        (["--workers", "0"], "DEFERVESCE_WORKERS must be at least 1"),
+        (["--workers", "65"], "DEFERVESCE_WORKERS must be at most 64"),
+        (["--workers", "3"], "DEFERVESCE_WORKERS above 1 with an in-memory SQLite database"),
+    ],
+)
+def test_what_serve_is_told_is_checked_as_the_environment_is(served, monkeypatch, capsys, arguments, reason):
+    monkeypatch.setenv("DEFERVESCE_DATABASE_URL", "sqlite://")
+    assert cli.main(["serve", *arguments]) == 2
+    assert served == {}
+    assert reason in capsys.readouterr().err
 
 
 def test_many_workers_are_not_started_on_bad_rules(served, monkeypatch, tmp_path, capsys):

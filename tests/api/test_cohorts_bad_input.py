@@ -102,6 +102,25 @@ class TestCreate:
         answer = api.client.post("/v1/cohorts", content=body, headers={"content-type": JSON})
         assert answer.status_code == status, answer.text
 
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            (b'{"\\ud800": 1}', ("", "lone_surrogate")),
+            (b'{"name": "a", "\\udc00": {}}', ("", "lone_surrogate")),
+            (b'{"name": "\\ud800"}', ("/name", "value_refused")),
+            (b'{"name": ' + b"9" * 5000 + b"}", ("/name", "value_refused")),
+            (b'{"name": "a", "' + b"9" * 5000 + b'": 1}', ("/" + "9" * 100, "unknown_field")),
+            (
+                b'{"name": "a", "patients": [{"patient_id": "P1", "age_years": ' + b"9" * 5000 + b"}]}",
+                ("/patients/0/age_years", "number_too_large"),
+            ),
+            (b'{"name": "a", "patients": [' + b"9" * 5000 + b"]}", ("/patients/0", "number_too_large")),
+        ],
+    )
+    def test_what_python_itself_stumbles_over(self, api, body, expected):
+        answer = api.client.post("/v1/cohorts", content=body, headers={"content-type": JSON})
+        assert (answer.status_code, codes(answer)) == (422, {expected})
+
     def test_two_equal_ids(self, api):
         before = api.client.get("/v1/cohorts?limit=500").json()
         answer = api.client.post("/v1/cohorts", json={"name": "a", "patients": [record(1), record(2), record(1)]})
@@ -254,6 +273,34 @@ class TestCsv:
             or code == "unknown_column"
             else 2
         )
+
+    @pytest.mark.parametrize("query", ["", "?on_error=skip"])
+    @pytest.mark.parametrize("last", ["P9", "P9,", "P9,8", '"P9","8"', "P8,7,male\nP9,"])
+    def test_a_stream_that_is_cut_in_mid_row(self, api, path, last, query):
+        answer = api.add(path, csv("P7,8,male", last).rstrip("\n"), CSV, query)
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert (error["code"], error["line"]) == ("stream_cut", 3 + last.count("\n"))
+
+    @pytest.mark.parametrize(
+        ("last", "code"),
+        [("P9,8,fem", "value_not_allowed"), ("P9,3.,male", "not_a_number"), ("P9,8,5,male", "row_ragged")],
+    )
+    def test_a_last_row_that_may_be_cut_is_not_skipped(self, api, path, last, code):
+        body = csv("P7,8,male", last)
+        answer = api.add(path, body.rstrip("\n"), CSV, "?on_error=skip")
+        assert [(e["code"], e["line"]) for e in answer.json()["errors"]] == [("stream_cut", 3)]
+        assert [(e["code"], e["line"]) for e in api.add(path, body.rstrip("\n"), CSV).json()["errors"]] == [(code, 3)]
+        taken = api.add(api.create(), body, CSV, "?on_error=skip").json()["report"]
+        assert (taken["added"], taken["skipped"]) == (1, 1)
+
+    @pytest.mark.parametrize("last", ["P9,8,male", "P9,8,", "P01,8,male"])
+    def test_a_table_without_a_last_line_end(self, api, last):
+        report = api.add(api.create(record(1)), csv("P7,8,male", last).rstrip("\n"), CSV, "?on_error=skip").json()[
+            "report"
+        ]
+        assert report["received"] == 2
+        assert report["added"] == (1 if last.startswith("P01") else 2)
 
     def test_a_near_name_is_suggested(self, api, path):
         (error,) = api.add(path, csv("P9,8", header="patient_id,wieght_kg"), CSV).json()["errors"]

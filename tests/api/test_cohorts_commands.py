@@ -88,6 +88,15 @@ def test_what_is_refused_is_said_with_its_line_and_leaves_nothing(settings, tmp_
     api.close()
 
 
+@pytest.mark.parametrize("body", [b'{"\\ud800": 1}', b'{"name": "a", "patients": [' + b"9" * 5000 + b"]}"])
+@pytest.mark.usefixtures("settings")
+def test_what_python_itself_stumbles_over_is_said(tmp_path, capsys, body):
+    file = tmp_path / "cohort.json"
+    file.write_bytes(body)
+    assert main(["import", str(file), "--name", "a"]) == 2
+    assert "nothing was kept" in capsys.readouterr().err
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

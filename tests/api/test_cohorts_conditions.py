@@ -164,6 +164,41 @@ class TestJobs:
         finished(api, first.headers["location"])
         assert api.client.get(path).json()["n"] == 1
 
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            (b'{"\\ud800": 1}', ("", "lone_surrogate")),
+            (b'[{"patient_id": "P1", "age_years": ' + b"9" * 5000 + b"}]", ("/0/age_years", "number_too_large")),
+        ],
+    )
+    def test_one_that_python_itself_stumbles_over_has_failed(self, api, body, expected):
+        job = finished(api, api.add(api.create(), body, JSON, prefer="respond-async").headers["location"])
+        assert (job["status"], job["error"]["status"]) == ("failed", 422)
+        assert [(error["pointer"], error["code"]) for error in job["error"]["errors"]] == [expected]
+
+    def test_one_that_failed_is_mended_under_its_key(self, api):
+        path = api.create()
+        asked = {"prefer": "respond-async", "idempotency_key": "k1"}
+        bad, mended = lines(record(1, age_years=-1)), lines(record(1))
+        first, again = (finished(api, api.add(path, bad, **asked).headers["location"]) for _ in range(2))
+        assert (first["status"], again["status"], first["id"] == again["id"]) == ("failed", "failed", False)
+        now = api.add(path, mended, **asked)
+        assert (now.status_code, "idempotency-replayed" in now.headers) == (202, False)
+        assert finished(api, now.headers["location"])["status"] == "succeeded"
+        assert api.add(path, bad, **asked).status_code == 422
+        assert api.add(path, mended, **asked).headers["location"] == now.headers["location"]
+        assert api.client.get(path).json()["n"] == 1
+
+    def test_it_goes_with_its_cohort(self, api):
+        path = api.create(record(1))
+        asked = {"prefer": "respond-async", "idempotency_key": "k1"}
+        place = api.add(path, lines(record(2)), **asked).headers["location"]
+        finished(api, place)
+        assert api.client.delete(path, headers={"if-match": "*"}).status_code == 204
+        gone = api.client.get(place)
+        assert (gone.status_code, "deleted with their cohort" in gone.json()["detail"]) == (404, True)
+        assert api.add(path, lines(record(2)), **asked).status_code == 404
+
     def test_what_cannot_begin_is_refused_at_once(self, api):
         answer = api.add("/v1/cohorts/nowhere", lines(record(1)), prefer="respond-async")
         assert answer.status_code == 404

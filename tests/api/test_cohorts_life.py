@@ -116,6 +116,30 @@ def test_bad_rows_are_skipped_when_asked(api):
     assert answer.json()["n"] == 3
 
 
+def test_what_was_left_out_is_not_told_of(api):
+    """One record three times is one patient who was rounded, warned of and contradicted."""
+    odd = {
+        "weight_kg": 20.123456789,
+        "temperatures": [{"hour": 1, "celsius": 39.5}],
+        "phenotype": {"cv_shock": False},
+        "presentation": {
+            "hemodynamics": {
+                "systolic_bp_mmhg": 60,
+                "hypotension": True,
+                "fluid_refractory": True,
+                "vasoactive_support": True,
+            }
+        },
+    }
+    once = api.add(api.create(), lines(record(1, **odd))).json()["report"]
+    path = api.create(record(2, **odd))
+    report = api.add(path, lines(*(record(n, **odd) for n in (1, 1, 2, 1))), query="?on_error=skip").json()["report"]
+    assert (report["added"], report["skipped"]) == (1, 3)
+    for told in ("rounded", "warnings", "disagreements"):
+        assert report[told] == once[told], told
+        assert {(one["n_patients"], *one["patient_ids"]) for one in report[told]} == {(1, "P01")}, told
+
+
 def test_pages_are_linked(api):
     path = api.create(*(record(n) for n in range(1, 8)))
     found, place = [], f"{path}/patients?limit=3"

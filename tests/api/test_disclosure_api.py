@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from itertools import islice
+from itertools import islice, product
 
 import pytest
 
@@ -107,6 +107,9 @@ def test_what_is_shown_under_cms_is_what_is_shown_under_none(api, cohort):
             for row in told[section]["rows"]:
                 groups = {cell["group"]: cell for cell in (*rows[row["variable"]]["groups"],)}
                 for cell in row["groups"]:
+                    if cell["group"] not in groups:  # nobody is in it: it is listed so that this is not told
+                        assert all(cell[name] in {None, 0} for name in COUNTS if name in cell)
+                        continue
                     same = groups[cell["group"]]
                     kept += sum(cell[name] is not None for name in ("n", "count", "median"))
                     assert all(cell[name] in {None, same[name]} for name in same)
@@ -127,6 +130,52 @@ def test_csv_withholds_what_json_withholds(api, cohort, section):
             assert line[name] in {"", "0"} or int(line[name]) > 10, line
         if line["record"] in {"group", "overall", "missing", "grade"} and line["n"] == "":
             assert line["hidden"]
+
+
+def alike(place: int) -> dict:
+    """Return one of 32 children; 23 of them became afebrile, had echocardiograms, and have their events told."""
+    told = place < 23
+    until = 5 if place < 12 else 9
+    hot = [{"hour": 12.0 * step, "celsius": 39.0, "site": "oral"} for step in range(until)]
+    cool = [{"hour": 12.0 * (until + step), "celsius": 36.8, "site": "oral"} for step in range(4)]
+    one = {name: PATIENTS[0][name] for name in ("age_years", "sex", "weight_kg", "phenotype", "treatment", "outcome")}
+    one |= {"patient_id": f"alike-{place}", "temperatures": hot + (cool if told else [])}
+    if told:
+        hearts = [{"day": day, "lvef_percent": 50.0 + day, "ap4_strain_percent": -15.0 - day} for day in (1, 9)]
+        one |= {"echocardiograms": hearts, "adverse_events": [{"term": "neutrophil_count_decreased", "grade": 2}]}
+    return one
+
+
+def test_rounded_counts_are_not_subtracted(api):
+    """32 are told as 30 and 23 as 25: their difference, 9, is told as 10 or not at all, and never as 5."""
+    path = api.create(*map(alike, range(32)))
+    query = {"disclosure": "nhs-hes", "by": "treatment"}
+    answer = api.client.get(f"{path}/analysis", params=query).json()
+    curve = next(one for one in answer["defervescence"]["from_admission"]["curves"] if one["n"])
+    heart = answer["cardiac"]["lvef"]["overall"]
+    assert (curve["n"], curve["events"], heart["n"], heart["n_first"]) == (30, 25, 30, 25)
+    text = api.client.get(f"{path}/analysis/cardiac", params=query | {"format": "csv"}).text
+    lines = [
+        line for line in csv.DictReader(io.StringIO(text)) if line["variable"] == "lvef.first" and line["n"] == "30"
+    ]
+    assert lines
+    assert {line["n_missing"] for line in lines} == {""}
+    assert not [line for line in csv.DictReader(io.StringIO(text)) if line["n_missing"] == "5"]
+    drawn = api.client.get(f"{path}/figures/defervescence.svg", params=query).text
+    assert "25 afebrile, median" in drawn
+    events = api.client.get(f"{path}/figures/adverse_events.svg", params=query).text
+    neutropenia = next(row for row in answer["adverse_events"]["rows"] if row["variable"] == "ae.neutropenia")[
+        "overall"
+    ]
+    assert (neutropenia["n"], neutropenia["n_missing"], neutropenia["count"]) == (30, 10, 25)
+    assert "25 (100%)" in events
+    assert "25 of 20" not in events
+    report = api.client.get(f"{path}/report", params=query).text
+    fever = report.partition('id="table-defervescence-1"')[2].partition("</table>")[0]
+    assert "<td>25" in fever
+    assert not re.search(r"<td>\s*5\b", fever)
+    exact = api.client.get(f"{path}/analysis/cardiac", params={"disclosure": "none", "format": "csv"}).text
+    assert "9" in {line["n_missing"] for line in csv.DictReader(io.StringIO(exact)) if line["variable"] == "lvef.first"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -216,6 +265,35 @@ def test_answers_are_kept_apart_by_profile(api, cohort):
     again = {"if-none-match": tags["none"]}
     assert api.client.get(f"{cohort}/analysis/labs", params={"disclosure": "cms"}, headers=again).status_code == 200
     assert api.client.get(f"{cohort}/analysis/labs", headers=again).status_code == 304
+
+
+def test_a_cohort_that_was_fetched_without_a_profile_is_not_confirmed_under_one(api, strict):
+    path = api.create(*PATIENTS[:12])
+    tags = {
+        profile: api.client.get(path, params={"disclosure": profile}).headers["etag"] for profile in (*PROFILES, "none")
+    }
+    assert tags["none"] == '"1"'
+    assert tags["cms"] == '"1-cms"'
+    assert len(set(tags.values())) == 5
+    for (asked, own), (known, tag) in product(tags.items(), repeat=2):
+        answer = api.client.get(path, params={"disclosure": asked}, headers={"if-none-match": tag})
+        assert answer.status_code == (304 if asked == known else 200)
+        assert answer.headers["etag"] == own
+    strictly = strict.create(*PATIENTS[:12])
+    assert strict.client.get(strictly, headers={"if-none-match": '"1"'}).status_code == 200
+    both = strict.client.get(strictly, params={"disclosure": "opensafely"}).headers["etag"]
+    assert both == '"1-cms-cms+opensafely"'
+
+
+@pytest.mark.parametrize("asked", ["none", "opensafely"])
+def test_the_etag_of_a_cohort_under_a_profile_is_a_version_for_if_match(strict, asked):
+    path = strict.create(*PATIENTS[:12])
+    before = strict.client.get(path, params={"disclosure": asked}).headers["etag"]
+    strict.add(path, json.dumps(PATIENTS[12]))
+    after = strict.client.get(path, params={"disclosure": asked}).headers["etag"]
+    for stale in (before, '"2-other"', '"2-"', f"W/{after}", '"1"'):
+        assert strict.client.delete(path, headers={"if-match": stale}).status_code == 412, stale
+    assert strict.client.delete(path, headers={"if-match": after}).status_code == 204
 
 
 def test_adjusted_p_values_count_only_the_tests_that_are_shown(api):

@@ -73,6 +73,7 @@ def test_everything_is_told_and_nothing_of_anybody(server):
     assert server.metric('defervesce_jobs{state="running"}') == 0
     assert server.metric("defervesce_database_pool_wait_seconds_count") > 5
     assert server.metric("defervesce_rate_callers") == 1
+    assert server.metric('defervesce_places{of="receipts"}') == 64
     route = 'route="/v1/cohorts/{cohort_id}/patients/{patient_id}"'
     assert server.metric(f'defervesce_requests_total{{method="GET",{route},status="200"}}') == 1
     assert server.metric(f'defervesce_requests_total{{method="GET",{route},status="404"}}') == 1

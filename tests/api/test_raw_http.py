@@ -190,6 +190,34 @@ def test_what_is_broken_does_not_take_the_place_of_the_answer_before_it(server):
     assert b'"sections"' in answers or b'"characteristics"' in answers
 
 
+def test_a_proxy_on_this_machine_does_not_choose_the_audience(server):
+    told = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "elsewhere.example", "Host": "elsewhere.example"}
+    answer = server.ask("GET", "/.well-known/smart-configuration", None, told)
+    assert json.loads(answer.body)["token_endpoint"] == f"http://127.0.0.1:{server.port}/token"
+
+
+SLOW = b"GET /v1/cohorts/study/analysis HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: r%d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"GET /broken\0 HTTP/1.1\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n",
+        POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n",
+    ],
+    ids=["path", "no host", "chunk", "lengths"],
+)
+@pytest.mark.parametrize("good", [1, 2, 4])
+def test_all_that_came_before_what_is_broken_is_answered_and_the_connection_closed(server, good, broken):
+    answers = server.raw(b"".join(SLOW % n for n in range(good)) + broken + HONEST)
+    assert statuses(answers) == [200] * good
+    assert re.findall(rb"x-request-id: (r\d)", answers) == [b"r%d" % n for n in range(good)]
+    assert answers.count(b"connection: close") == 1
+    assert b'"sections"' in answers or b'"characteristics"' in answers
+
+
 def test_a_trailer_is_no_header(server):
     """It comes behind the body, where no proxy has looked for what it takes out or vouches for."""
     sent = POST + b"X-Request-ID: sent-before\r\n" + TE + END + CHUNKED[:-2]

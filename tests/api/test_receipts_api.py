@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -512,7 +515,26 @@ class TestCommand:
         assert "cannot be replayed" in said
         assert "rules_differ: kineret-label" in said
 
-    @pytest.mark.parametrize(("name", "content"), [("receipt", "{}"), ("receipt", ""), ("input", "{"), ("answer", "{")])
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("receipt", "{}"),
+            ("receipt", ""),
+            ("receipt", "[" * 100_000),
+            ("input", "{"),
+            ("input", '{"weight_kg": NaN}'),
+            ("input", "[" * 100_000),
+            ("answer", "{"),
+            ("answer", '{"a": NaN}'),
+            ("answer", "[-Infinity]"),
+            ("answer", '{"\\ud800": 1}'),
+            ("answer", "9" * 5_000),
+            ("answer", "[" * 100_000),
+            ("keys", '{"keys": [1]}'),
+            ("keys", '{"keys": null}'),
+        ],
+        ids=range(14),
+    )
     def test_files_that_are_none(self, files, capsys, name, content):
         (files / f"{name}.json").write_text(content)
         named = ["--input", str(files / "input.json"), "--answer", str(files / "answer.json")]
@@ -573,3 +595,51 @@ def test_the_client_of_the_documentation():
     assert client.get("/v1/receipts/example").json()["id"] == "example"
     body = {"receipt_id": "example", "input": {"weight_kg": 25, "critically_ill": True}}
     assert client.post("/v1/replay", json=body).json()["verdict"] == "same"
+
+
+class TestBesideALongImport:
+    """Whoever writes an SQLite file holds receipts up, and nobody but them."""
+
+    @pytest.fixture
+    def held(self, sqlite_url):
+        """Give a service, and the other writer of its database."""
+        made = Api(sqlite_url)
+        other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+        with made.client:
+            given(made)
+            assert made.client.get("/v1/cohorts/example").status_code == 200, "it is made when it is first asked for"
+            other.execute("BEGIN IMMEDIATE")
+            yield made, other
+        other.close()
+        made.close()
+
+    def ask(self, api):
+        return api.client.post("/v1/anakinra/dose", json=DOSE, headers=ASKED)
+
+    def waiting(self, api, number):
+        while api.app._receipts.places.taken < number:
+            time.sleep(0.005)
+
+    def test_reads_do_not_wait_with_receipts(self, held):
+        api, other = held
+        number = 2 * (min(32, (os.cpu_count() or 1) + 4))
+        with ThreadPoolExecutor(number) as pool:
+            asked = [pool.submit(self.ask, api) for _ in range(number)]
+            self.waiting(api, number)
+            assert api.client.get("/v1/cohorts/example").status_code == 200
+            assert not any(one.done() for one in asked), "they waited meanwhile"
+            other.execute("ROLLBACK")
+            assert {one.result(30).status_code for one in asked} == {200}
+
+    def test_no_more_wait_than_there_is_room_for(self, held):
+        api, other = held
+        api.app._receipts.places.most = 1
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(self.ask, api)
+            self.waiting(api, 1)
+            for answer in (self.ask(api), api.client.get("/v1/receipts/keys"), api.client.get("/v1/receipts/example")):
+                assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
+                assert answer.headers["retry-after"]
+            other.execute("ROLLBACK")
+            assert first.result(30).status_code == 200
+        assert self.ask(api).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -161,6 +162,8 @@ def impatient():
     async def app(scope, receive, send):
         if scope["path"] == "/paused":
             time.sleep(1.5)  # noqa: ASYNC251  # the process does nothing at all, as when its machine is stopped
+        if scope["path"] == "/slow":
+            await asyncio.sleep(0.8)
         size, more = 0, scope["path"] != "/early"
         while more:
             message = await receive()
@@ -232,6 +235,16 @@ def test_who_spoke_while_the_process_was_paused_is_answered(impatient):
         waiting.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert waiting.recv(1_000).endswith(b"0")
         assert pausing.recv(1_000).endswith(b"0")
+
+
+@pytest.mark.parametrize("good", [1, 2])
+def test_answers_before_what_is_broken_may_take_longer_than_a_head(impatient, good):
+    with socket.create_connection(("127.0.0.1", impatient), timeout=10) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n" * good + b"GET /broken\0")
+        got = b""
+        while piece := connection.recv(1_000):
+            got += piece
+    assert (got.count(b" 200 OK"), got.count(b"connection: close")) == (good, 1)
 
 
 def test_a_body_that_goes_on_after_the_answer_is_cut_off(impatient):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import shutil
 import signal
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.cohort_api import lines, record
+from app.cohorts.service import CohortService
+from tests.cohort_api import Api, lines, record
 from tests.listening import DOSE, JSON, Serving, received, serving, statuses
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -153,6 +156,105 @@ def test_an_import_that_does_not_end_in_time_is_taken_back_and_told_so(tmp_path,
         assert server.process.wait(60) in {0, -signal.SIGTERM}
     with serving(tmp_path, database_url=database) as server:
         assert json.loads(server.ask("GET", "/v1/cohorts/example")[2])["n"] == 2
+
+
+class Asked:
+    """A request to the application that its server cuts short, as it does at the end of its time."""
+
+    def __init__(self, app, method: str, path: str, **headers: str) -> None:
+        self.status = 0
+        self.detail = ""
+        sent = {"host": "127.0.0.1"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 80),
+        }
+        self._came = asyncio.Event()
+        self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
+
+    async def _receive(self):
+        if self._came.is_set():
+            await asyncio.Event().wait()
+        self._came.set()
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def _send(self, message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.detail += json.loads(message["body"])["detail"]
+
+    async def cut(self) -> None:
+        self.task.cancel()
+        await self.task
+
+
+@pytest.fixture
+def deleting(monkeypatch):
+    """Give events around the deletion of a cohort in its thread: it has begun, it may go on, it has ended."""
+    begun, go, ended = threading.Event(), threading.Event(), threading.Event()
+    delete = CohortService.delete
+
+    def waiting(*args):
+        begun.set()
+        go.wait(30)
+        try:
+            delete(*args)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(CohortService, "delete", waiting)
+    yield begun, go, ended
+    go.set()
+
+
+def test_a_change_that_was_cut_off_is_not_said_to_be_none(sqlite_url, deleting):
+    """The server no longer waits for it; its thread commits all the same if the process lives long enough."""
+    begun, go, ended = deleting
+    api = Api(sqlite_url)
+    path = api.create(record(1))
+
+    async def run() -> Asked:
+        asked = Asked(api.app, "DELETE", path, if_match="*")
+        await asyncio.to_thread(begun.wait, 10)
+        await asked.cut()
+        return asked
+
+    asked = asyncio.run(run())
+    go.set()
+    assert ended.wait(10)
+    assert api.client.get(path).status_code == 404, "it was carried out"
+    assert asked.status == 503
+    assert "Nothing was changed" not in asked.detail
+    assert "may be carried out all the same" in asked.detail
+    api.close()
+
+
+def test_a_read_that_was_cut_off_changed_nothing(sqlite_url, monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+    api = Api(sqlite_url)
+    path = api.create(record(1))
+    monkeypatch.setattr(CohortService, "detail", lambda *_: begun.set() or go.wait(30))
+
+    async def run() -> Asked:
+        asked = Asked(api.app, "GET", path)
+        await asyncio.to_thread(begun.wait, 10)
+        await asked.cut()
+        go.set()
+        return asked
+
+    asked = asyncio.run(run())
+    assert (asked.status, asked.detail) == (503, "The service is stopping. Nothing was changed.")
+    api.close()
 
 
 def test_a_job_that_does_not_end_in_time_has_failed_clearly(tmp_path, database):

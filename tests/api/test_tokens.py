@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import http.client
 import json
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.database.tables import AUDIT
 from app.security import jwks
-from tests.callers import AUDIENCE, Issuer, Signer, bearer, hmac_signed, unsigned
+from app.security.caller import LONGEST_ID
+from app.security.errors import CallersUnavailableError, UnknownCallerError
+from tests.callers import AUDIENCE, Issuer, Signer, bearer, hmac_signed, key_in, unsigned
 from tests.cohort_api import Api
 
 PATH = "/v1/cohorts/study"
@@ -176,6 +184,24 @@ def test_whatever_is_wrong_with_a_token_the_answer_is_the_same_bare_401(service,
     assert '"event": "fault"' not in service.logged()
 
 
+def test_an_id_that_could_not_be_recorded_is_none(database_url, issuer, signers, tmp_path):
+    """What a token says of its caller stands in the trail and in receipts behind the issuer's name."""
+    assert AUDIT.c.caller.type.length == LONGEST_ID
+    name = "a" * 32
+    (tmp_path / "issuers.toml").write_text(configured(issuer, name=name))
+    service = Api(database_url, issuers=str(tmp_path / "issuers.toml"))
+    found = []
+    for longer in (0, 1):
+        subject = "x" * (LONGEST_ID - len(name) - 1 + longer)
+        sent = bearer(signers["ES256"].sign(issuer.claims(sub=subject)))
+        dose = {"weight_kg": 25, "critically_ill": True}
+        asked = sent | {"prefer": "return=receipt"}
+        given = service.client.post("/v1/anakinra/dose", json=dose, headers=asked)
+        found.append((service.client.get(PATH, headers=sent).status_code, given.status_code))
+    service.close()
+    assert found == [(200, 200), (401, 401)]
+
+
 def test_no_token_reaches_a_log(service, issuer, signers):
     token = signers["RS256"].sign(issuer.claims())
     status(service, token)
@@ -238,12 +264,30 @@ class TestKeyRotation:
         assert int(answer.headers["retry-after"]) > 0
 
     @pytest.mark.parametrize(
-        "broken", [b"", b"[]", b"{}", b'{"keys": 7}', b'{"keys": [7, {}]}', b"[" * 100_000, b" " * 300_000 + b"{}"]
+        "broken",
+        [
+            b"",
+            b"[]",
+            b"{}",
+            b'{"keys": 7}',
+            b'{"keys": [7, {}]}',
+            b'{"keys": [{"kid": "a", "kty": []}]}',
+            b'{"keys": [{"kid": "a", "kty": {}, "use": [], "key_ops": [[], {}]}]}',
+            b"[" * 100_000,
+            b" " * 300_000 + b"{}",
+        ],
     )
     def test_an_issuer_that_serves_nonsense_is_no_fault_of_ours(self, service, issuer, signers, broken):
         issuer.broken = broken
         answer = service.client.get(PATH, headers=bearer(signers["RS256"].sign(issuer.claims())))
         assert answer.status_code in {401, 503}
+        assert '"event": "fault"' not in service.logged()
+
+    @pytest.mark.parametrize("changed", [{"kty": []}, {"n": []}, {"e": {}}, {"n": "!"}, {"key_ops": [[]]}, {"use": []}])
+    def test_a_key_that_is_none_verifies_nothing(self, service, issuer, signers, changed):
+        good = signers["RS256"]
+        issuer.broken = json.dumps({"keys": [good.public | changed]}).encode()
+        assert service.client.get(PATH, headers=bearer(good.sign(issuer.claims()))).status_code == 401
         assert '"event": "fault"' not in service.logged()
 
     @staticmethod
@@ -267,6 +311,146 @@ def test_a_slow_issuer_holds_up_no_light_call(service, issuer, signers):
         assert found == [], "those were answered while the other still waited"
         waiting.join()
     assert found == [200]
+
+
+class Dripping:
+    """A server that sends what it is told, a byte at a time and without end."""
+
+    def __init__(self, start: bytes) -> None:
+        self._start = start
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/jwks.json"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with self._socket:
+            line, _ = self._socket.accept()
+        with line, contextlib.suppress(OSError):
+            line.sendall(self._start)
+            while True:
+                line.sendall(b" ")
+                time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"HTTP/1.1 200 OK\r\nX-Long:", b'HTTP/1.1 200 OK\r\n\r\n{"keys": []}'],
+    ids=["status", "head", "body"],
+)
+def test_an_exchange_has_a_deadline_whatever_drips(monkeypatch, start):
+    monkeypatch.setattr(jwks, "_WHOLE_SECONDS", 0.5)
+    begun = time.monotonic()
+    with pytest.raises((OSError, http.client.HTTPException, ValueError)):
+        jwks.fetched(Dripping(start).url)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_host_of_many_addresses_has_the_same_deadline(monkeypatch):
+    """None of them answers: a queue of connections that is full takes no more."""
+    monkeypatch.setattr(jwks, "_WHOLE_SECONDS", 0.5)
+    monkeypatch.setattr(jwks, "_CONNECT_SECONDS", 0.2)
+    with contextlib.ExitStack() as open_:
+        full = open_.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = full.getsockname()
+        for _ in range(4):
+            line = open_.enter_context(socket.socket())
+            line.setblocking(False)
+            line.connect_ex(address)
+        time.sleep(0.1)
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)] * 50
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        begun = time.monotonic()
+        with pytest.raises(OSError, match="timed out"):
+            jwks.fetched("http://keys.example/jwks.json")
+        assert time.monotonic() - begun < 2
+
+
+class TestWhileKeysAreFetched:
+    @pytest.fixture
+    def slow(self, monkeypatch):
+        """Give a set of keys that is being fetched, the clock's steps and what ends the fetch."""
+        monkeypatch.setattr(jwks, "_WAIT_SECONDS", 0.2)
+        go, passed = threading.Event(), [0.0]
+        keys = jwks.KeySet("x", lambda _: go.wait(30) and b'{"keys": [{"kid": "a", "kty": "EC"}]}', lambda: passed[0])
+        go.set()
+        assert keys.key("a") is not None
+        go.clear()
+        passed[0] = 3_600
+        with ThreadPoolExecutor(8) as pool:
+            fetching = pool.submit(keys.key, "b")
+            while not keys._lock.locked():
+                time.sleep(0.005)
+            yield keys, pool
+            go.set()
+            assert fetching.result(10) is None
+
+    def test_a_key_that_was_had_is_used_meanwhile(self, slow):
+        keys, _ = slow
+        assert keys.is_at_hand("a")
+        assert keys.key("a") is not None
+
+    def test_few_wait_for_another_and_not_for_long(self, slow):
+        keys, pool = slow
+        assert not keys.is_at_hand("c")
+        begun = time.monotonic()
+        asked = [pool.submit(keys.key, "c") for _ in range(6)]
+        assert all(isinstance(one.exception(10), CallersUnavailableError) for one in asked)
+        assert time.monotonic() - begun < 5
+
+
+@pytest.fixture
+def stuck(serve, issuer):
+    """Give a service of two issuers, the first of which is being asked for its keys and does not answer."""
+    signer, go = Signer("ES256"), threading.Event()
+    other = Issuer(signer)
+    service = serve(configured(issuer), configured(other, name="other"))
+    _, keys = service.app.authenticator._bearers._issuers[issuer.url]
+    keys._fetch = lambda url: go.wait(30) and jwks.fetched(url)
+    garbage = [unsigned({"alg": "RS256", "kid": "none"}, {"iss": issuer.url, "n": n}).encode() for n in range(200)]
+    yield service.app.authenticator, garbage, signer.sign(other.claims()).encode(), go
+    go.set()
+    other.close()
+
+
+async def ended(asked: list[asyncio.Task]) -> list[BaseException | None]:
+    return [type(found) for found in await asyncio.gather(*asked, return_exceptions=True)]
+
+
+class TestASlowIssuer:
+    """It holds up the tokens of its own whose keys are not known yet, and nobody else."""
+
+    def test_tokens_of_another_issuer_are_verified(self, stuck):
+        authenticator, garbage, token, go = stuck
+
+        async def run():
+            asked = [asyncio.ensure_future(authenticator.verified(one)) for one in garbage[:20]]
+            found = await authenticator.verified(token)
+            assert not any(one.done() for one in asked)
+            go.set()
+            return found, set(await ended(asked))
+
+        found, others = asyncio.run(run())
+        assert (found.id, others) == ("other:nurse-7", {UnknownCallerError})
+
+    def test_keys_are_looked_up_whatever_number_of_tokens_waits(self, stuck, sqlite_url):
+        authenticator, garbage, token, go = stuck
+        key = key_in(sqlite_url).encode()
+
+        async def run():
+            asked = [asyncio.ensure_future(authenticator.verified(one)) for one in garbage]
+            await asyncio.sleep(0)
+            found = await authenticator.verified(key)
+            other = await authenticator.verified(token)
+            with pytest.raises(CallersUnavailableError):
+                await authenticator.verified(garbage[0] + b"x")
+            assert not any(one.done() for one in asked)
+            go.set()
+            await ended(asked)
+            return found, other
+
+        found, other = asyncio.run(run())
+        assert found.id.startswith("key:")
+        assert other.id == "other:nurse-7"
 
 
 def test_redirects_are_not_followed(serve, issuer, signers):

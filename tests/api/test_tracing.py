@@ -10,8 +10,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.testclient import TestClient
 
+import app.main
+from app import cli
 from app.api import phenotype
-from app.api.tracing import Spans, TracingMissingError, spans_of
+from app.api.extras import TracingMissingError
+from app.api.tracing import Spans, spans_of
 from app.main import create_app
 from app.settings import SettingsError, load_settings
 from tests.listening import DOSE
@@ -118,6 +121,20 @@ def test_an_endpoint_makes_spans_and_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     with pytest.raises(TracingMissingError, match=r"defervesce\[otel\]"):
         spans_of("http://127.0.0.1:9/v1/traces")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_missing_extra_ends_the_start_with_a_sentence(monkeypatch, tmp_path, capsys, workers):
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    monkeypatch.setenv("DEFERVESCE_DATABASE_URL", f"sqlite:///{tmp_path}/cohorts.db")
+    monkeypatch.setenv("DEFERVESCE_OTEL_ENDPOINT", "http://127.0.0.1:9/v1/traces")
+    monkeypatch.setenv("DEFERVESCE_WORKERS", workers)
+    if workers == "1":
+        with pytest.raises(SystemExit, match=r"defervesce cannot start:\n.*defervesce\[otel\]"):
+            app.main.__getattr__("app")
+    else:
+        assert cli.main(["serve"]) == 2
+        assert "defervesce[otel]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("endpoint", ["collector:4318", "http://user:pw@collector/v1", "http://x/?key=1", "ftp://x"])

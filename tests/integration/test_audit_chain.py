@@ -19,17 +19,34 @@ from app.database.deeds import Deed
 from app.database.engine import make_engine
 from app.database.errors import DatabaseUnavailableError
 from app.security.audit.asking import Asking, on_behalf
-from app.security.audit.entry import ALGORITHM, FIRST
+from app.security.audit.entry import ALGORITHM, FIRST, Entry
+from app.security.audit.grouping import _Waiting
 from app.security.caller import Caller
 from app.security.receipts.signing import Signer
 from app.security.store import audit
 from app.security.store.session import reading, writing
 from tests.audit_rows import KEY, opened
+from tests.cohort_api import Api
 
 UNSIGNED = (
     "signature: the chain's head is not signed; was it so before there was a key, `defervesce audit sign` signs it"
 )
 ROOT = Path(__file__).parents[2]
+BAD_KEYS = [
+    "nothing",
+    '{"keys": [1]}',
+    '{"keys": null}',
+    '{"keys": {}}',
+    '{"keys": [{"crv": "Ed25519", "x": []}]}',
+    '{"crv": "Ed25519", "x": "\\ud800"}',
+    '{"keys": [{}, null, []]}',
+    '{"keys": ' + "[" * 100_000,
+    "{",
+    "\ufeff{}",
+    "-----BEGIN PUBLIC KEY-----\nMBIwDQYLKwYBBAGConfused==\n-----END PUBLIC KEY-----",
+    # An algorithm that nobody has: 1.3.6.1.4.1.99999.1
+    "-----BEGIN PUBLIC KEY-----\nMBEwCwYJKwYBBAGGjR8BAwIAAA==\n-----END PUBLIC KEY-----",
+]
 CHANGES = {
     "at": "'2020-01-01 00:00:00'",
     "caller": "'somebody'",
@@ -92,6 +109,22 @@ class TestWhole:
             list(pool.map(lambda _: kept.record(10), range(8)))
         kept.record(1)
         assert [row.position for row in kept.rows()] == list(range(1, 82))
+        assert kept.verify() == (True, [])
+
+    @pytest.mark.parametrize("bad", [{"outcome": "none"}, {"operation": "x" * 101}, {"caller": "\ud800"}])
+    def test_an_entry_that_cannot_be_kept_fails_alone(self, kept, bad):
+        """Those that were recorded beside it are kept, in a tenant's chain of its own and in the same."""
+        told = {"caller": "ward", "operation": "get_patient", "event": "read"}
+        entries = [Entry(tenant=tenant, **told) for tenant in ("default", "north", "default")]
+        odd = Entry(**{"tenant": "default"} | told | bad)
+        kept.record(1)
+        waiting = [_Waiting(one) for one in (entries[0], odd, *entries[1:])]
+        kept.trail._in_group._queue.extend(waiting)
+        kept.record(1)
+        is_kept = kept.url.startswith("sqlite") and "operation" in bad  # SQLite knows no longest text
+        assert [one.is_written for one in waiting] == [True, is_kept, True, True]
+        assert (waiting[1].error is None) == is_kept
+        assert (len(kept.rows()), len(kept.rows("north"))) == (5 if is_kept else 4, 1)
         assert kept.verify() == (True, [])
 
     def test_several_processes_make_one_chain(self, kept):
@@ -367,6 +400,38 @@ class TestCommand:
         assert cli.main(["audit", "verify", "--anchor", str(path)]) == 1
         assert "anchor: the anchor saw 9 rows; the chain ends at 5" in capsys.readouterr().out
 
+    def test_an_anchor_that_cannot_be_made_leaves_the_one_before(self, nine, monkeypatch, capsys, tmp_path):
+        path = tmp_path / "anchors" / "anchor.json"
+        path.parent.mkdir()
+        assert cli.main(["audit", "anchor", "--output", str(path)]) == 0
+        before = path.read_text()
+
+        def fail(*_):
+            raise DatabaseUnavailableError("gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("app.security.store.audit.heads", fail)
+            assert cli.main(["audit", "anchor", "--output", str(path)]) == 2
+        with monkeypatch.context() as patched:
+            patched.setattr("app.recording_cli.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+            assert cli.main(["audit", "anchor", "--output", str(path)]) == 2
+        assert "anchor.json cannot be written: No space left" in capsys.readouterr().err
+        assert (path.read_text(), list(path.parent.iterdir())) == (before, [path])
+        nine.record(1)
+        link = tmp_path / "link"
+        link.symlink_to(path)
+        assert cli.main(["audit", "anchor", "--output", str(link)]) == 0
+        assert link.is_symlink()
+        assert path.read_text() != before
+
+    @pytest.mark.usefixtures("nine")
+    def test_an_anchor_onto_what_is_no_file(self, capsys, tmp_path):
+        assert cli.main(["audit", "anchor", "--output", str(tmp_path)]) == 2
+        assert cli.main(["audit", "anchor", "--output", str(tmp_path / "none" / "anchor.json")]) == 2
+        assert capsys.readouterr().err.count("cannot be written") == 2
+        assert cli.main(["audit", "anchor", "--output", "/dev/null"]) == 0
+        assert not Path("/dev/null").is_file()
+
     @pytest.mark.parametrize("content", ["", "{}", '{"format": "x"}', None])
     def test_no_anchor(self, capsys, tmp_path, content):
         path = tmp_path / "anchor.json"
@@ -413,10 +478,98 @@ class TestCommand:
             assert cli.main(["audit", "sign", "--tenant", "default"]) == 1
             assert "signed by no key that is trusted here" in capsys.readouterr().out
 
-    def test_a_bad_public_key(self, capsys, tmp_path):
-        (tmp_path / "public").write_text("nothing")
+    @pytest.mark.parametrize("content", BAD_KEYS, ids=range(len(BAD_KEYS)))
+    def test_a_bad_public_key(self, capsys, tmp_path, content):
+        (tmp_path / "public").write_text(content)
         assert cli.main(["audit", "verify", "--public-key", str(tmp_path / "public")]) == 2
         assert "no Ed25519 public key" in capsys.readouterr().err
+
+
+class TestWhatSqliteKeeps:
+    """Anything in any column: whoever may write to it cannot blind those who verify or ask."""
+
+    @pytest.mark.parametrize("column", ["id", "caller", "operation", "event", "details", "prev_hash", "row_hash"])
+    @pytest.mark.parametrize("written", ["x'ff00'", "CAST(x'ff' AS TEXT)", "CAST({column} AS BLOB)"])
+    def test_what_is_no_text(self, sqlite_nine, capsys, column, written):
+        bad = written.format(column=column)
+        sqlite_nine.sql(f"UPDATE audit SET {column} = {bad} WHERE position = 4")  # noqa: S608  # of this module
+        self.finds(sqlite_nine, "changed: row 4 was changed", capsys)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "at = 5",
+            "at = 1e300",
+            "at = '0001-01-01 00:00:00+14:00'",
+            "at = '9999-12-31 23:59:59-14:00'",
+            "at = x'00'",
+            "at = CAST(at AS BLOB)",
+            "at = CAST(x'ff' AS TEXT)",
+            "status = 'x'",
+            "status = 9e999",
+            "status = x'00'",
+            "cohort_id = x'00'",
+            "patient_id = x'00'",
+            "subject = x'00'",
+            "request_id = x'00'",
+            "details = '{'",
+            "details = '[]'",
+        ],
+    )
+    def test_what_is_no_time_number_or_json(self, sqlite_nine, capsys, change):
+        sqlite_nine.sql(f"UPDATE audit SET {change} WHERE position = 4")  # noqa: S608  # of this module
+        self.finds(sqlite_nine, "changed: row 4 was changed", capsys)
+
+    def test_an_algorithm_that_is_no_text(self, sqlite_nine, capsys):
+        sqlite_nine.sql("UPDATE audit SET algorithm = CAST(algorithm AS BLOB) WHERE position = 4")
+        self.finds(sqlite_nine, "algorithm: row 4", capsys)
+
+    @pytest.mark.parametrize("column", ["position = 'x'", "position = 9.5", "position = x'09'"])
+    @pytest.mark.parametrize("row", [4, 9])
+    def test_a_position_that_is_no_number(self, sqlite_nine, capsys, column, row):
+        sqlite_nine.sql(f"UPDATE audit SET {column} WHERE position = {row}")  # noqa: S608  # of this module
+        self.finds(sqlite_nine, f"removed: row {row} was removed" if row == 4 else "changed: row 9", capsys, shown=8)
+
+    @pytest.mark.parametrize("tenant", ["x'00'", "CAST(tenant AS BLOB)", "CAST(x'ff' AS TEXT)"])
+    def test_a_tenant_that_is_no_text(self, sqlite_nine, capsys, tenant):
+        sqlite_nine.sql(f"UPDATE audit SET tenant = {tenant} WHERE position = 4")  # noqa: S608  # of this module
+        self.finds(sqlite_nine, "removed: row 4 was removed", capsys, shown=8)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ("position = 'x'", "added: rows after -1"),
+            ("position = x'00'", "added: rows after -1"),
+            ("row_hash = CAST(row_hash AS BLOB)", "head: the chain's head"),
+            ("row_hash = CAST(x'ff' AS TEXT)", "head: the chain's head"),
+            ("signature = x'00', key_id = x'00'", "signature: the chain's head is signed by no key"),
+            ("tenant = CAST(tenant AS BLOB)", "head: the chain's head was removed"),
+        ],
+    )
+    def test_a_head_that_is_none(self, sqlite_nine, capsys, monkeypatch, change, said):
+        monkeypatch.setenv("DEFERVESCE_SIGNING_KEY", base64.b64encode(KEY).decode())
+        sqlite_nine.sql(f"UPDATE audit_heads SET {change}")  # noqa: S608  # of this module
+        assert cli.main(["audit", "verify"]) == 1
+        assert said in capsys.readouterr().out
+
+    @pytest.fixture
+    def sqlite_nine(self, sqlite_url, monkeypatch):
+        """Nine rows on SQLite, which keeps anything in any column."""
+        monkeypatch.setenv("DEFERVESCE_DATABASE_URL", sqlite_url)
+        with opened(sqlite_url) as kept:
+            kept.record(9, cohort_id="study", status=200, request_id="r", details='{"patients":1}')
+            yield kept
+
+    @staticmethod
+    def finds(kept, said: str, capsys, shown: int = 9) -> None:
+        """Check that whoever verifies is told, whoever asks the service is shown, and the chain goes on."""
+        assert cli.main(["audit", "verify"]) == 1
+        assert said in capsys.readouterr().out
+        api = Api(kept.url)
+        answer = api.client.get("/v1/audit", params={"limit": 500})
+        assert answer.status_code == 200
+        assert len([row for row in answer.json()["items"] if row["operation"] != "list_audit"]) == shown
+        api.close()
 
 
 def test_a_snapshot_is_verified_while_others_write(kept):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -119,6 +120,51 @@ def test_a_room_that_cannot_be_opened_is_said(kept):
     Path(kept.database.sqlite_file + SUFFIX).mkdir()
     with held(kept), pytest.raises(DatabaseUnavailableError):
         kept.record(1)
+
+
+@pytest.fixture
+def room_fault(monkeypatch):
+    """Return what makes the file beside the database impossible to make, or to look for."""
+
+    def arm(code: int, method: str = "touch") -> None:
+        real = getattr(Path, method)
+
+        def fail(path: Path, *args, **kwargs):
+            if path.name.endswith(SUFFIX):
+                raise OSError(code, "no", str(path))
+            return real(path, *args, **kwargs)
+
+        monkeypatch.setattr(Path, method, fail)
+
+    return arm
+
+
+@pytest.mark.parametrize("method", ["touch", "exists"])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(errno.EROFS, "read_only"), (errno.EACCES, "read_only"), (errno.ENOSPC, "full"), (errno.EDQUOT, "full")],
+)
+def test_a_room_that_cannot_be_made_is_said(kept, room_fault, code, reason, method):
+    room_fault(code, method)
+    with held(kept), pytest.raises(DatabaseUnavailableError) as found:
+        kept.record(1) if method == "touch" else kept.trail.waiting()
+    assert (found.value.reason, found.value.code) == (reason, errno.errorcode[code])
+    assert found.value.__cause__ is None
+
+
+def test_on_a_read_only_folder_reads_are_refused_and_refusals_are_answered(sqlite_url, room_fault):
+    api = Api(sqlite_url)
+    path = api.create(record(1))
+    room_fault(errno.EROFS)
+    with opened(sqlite_url) as kept, held(kept):
+        answers = [api.client.get(place) for place in (path, f"{path}/patients/P09", "/v1/cohorts/nope")]
+    assert [(answer.status_code, answer.json()["type"]) for answer in answers] == [
+        (503, "/problems/database-unavailable"),
+        (404, "/problems/not-found"),
+        (404, "/problems/not-found"),
+    ]
+    assert SUFFIX not in answers[0].text + api.logged()
+    api.close()
 
 
 def test_an_entry_waits_durably(kept):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -429,6 +431,40 @@ class TestAnswers:
         with store.read() as reader:
             assert reader.recall("s", "k", b"1") is None
 
+    def begun(self, store, fingerprint: bytes = b"1") -> str:
+        """Begin a job under a key, or find the one that the key names; returns its id."""
+        with store.write() as writer:
+            earlier = writer.recall("s", "k", fingerprint)
+            if earlier is not None:
+                return json.loads(earlier.body)["id"]
+            job = writer.create_job("import", "c1")
+            writer.remember("s", "k", fingerprint, status=202, body=json.dumps({"id": job.id}).encode())
+            return job.id
+
+    @pytest.mark.parametrize("fingerprint", [b"1", b"mended"])
+    def test_an_answer_that_named_a_job_is_forgotten_once_it_failed(self, store, fingerprint):
+        first = self.begun(store)
+        assert self.begun(store) == first
+        with pytest.raises(IdempotencyConflictError):
+            self.begun(store, b"mended")
+        with store.write() as writer:
+            writer.finish_job(first, error={"code": "x"})
+        second = self.begun(store, fingerprint)
+        assert second != first
+        with store.write() as writer:
+            writer.finish_job(second, result={})
+        assert self.begun(store, fingerprint) == second
+
+    def test_after_a_lost_job_two_replicas_begin_one(self, store, database_url, open_store, clock):
+        other = open_store(database_url, digits=DIGITS, clock=clock)
+        lost = self.begun(store)
+        clock.forward(seconds=61)
+        assert other.job(lost).state == "failed"
+        with ThreadPoolExecutor(4) as threads:
+            found = set(threads.map(self.begun, [store, other] * 4))
+        assert len(found) == 1
+        assert lost not in found
+
 
 class TestJobs:
     @pytest.fixture
@@ -495,6 +531,24 @@ class TestJobs:
         store.beat(job.id, 1)
         clock.forward(seconds=50)
         assert other.job(job.id).state == "queued"
+
+    @pytest.mark.parametrize("state", ["queued", "running", "succeeded", "failed"])
+    def test_it_goes_with_its_cohort(self, store, cohort, job, state):
+        """Its report names patients."""
+        with store.write() as writer:
+            of_it, kept = writer.create_job("import", cohort.id), writer.create_job("import", cohort.id)
+            if state == "running":
+                writer.start_job(of_it.id)
+            elif state != "queued":
+                report = {"patient_ids": ["P1"]}
+                writer.finish_job(of_it.id, **{"result" if state == "succeeded" else "error": report})
+        with store.write() as writer:
+            writer.delete(writer.lock(cohort.id), but_job=kept.id)
+        with pytest.raises(JobNotFoundError):
+            store.job(of_it.id)
+        with pytest.raises(JobLostError), store.write() as writer:
+            writer.finish_job(of_it.id, error={"patient_ids": ["P1"]})
+        assert {store.job(one.id).state for one in (job, kept)} == {"queued"}
 
     def test_progress_is_told_while_a_change_holds_the_database(self, store, cohort, job):
         with store.write() as writer:

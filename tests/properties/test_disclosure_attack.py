@@ -131,6 +131,22 @@ def test_no_small_number_can_be_told_from_every_table_with_the_same_publication(
     assert fewest >= 2
 
 
+@pytest.mark.parametrize(
+    ("sizes", "axes", "threshold", "levels"),
+    [
+        ((0, 7, 8, 9), TWO_BY_TWO, 2, 2),
+        ((6, 0, 6, 7), TWO_BY_TWO, 3, 2),
+        ((9, 0, 12), THREE, 3, 2),
+        ((4, 5, 0), THREE, 2, 3),
+    ],
+)
+def test_nor_where_nobody_is_in_some_of_the_groups(sizes, axes, threshold, levels):
+    hidden, told, fewest = pinned(sizes, axes, policy(threshold), levels)
+    assert hidden > 50
+    assert told == 0
+    assert fewest >= 2
+
+
 @given(st.lists(st.integers(3, 9), min_size=4, max_size=4), st.sampled_from((2, 3)))
 @settings(max_examples=4)
 def test_nor_of_any_sizes_of_groups(sizes, threshold):
@@ -163,12 +179,15 @@ def test_naive_suppression_gives_small_numbers_back(monkeypatch):
 def test_sizes_of_groups_cannot_be_told_either():
     """Every division of patients into three groups and every one into two by two, under one publication.
 
-    A group that is listed has somebody in it, so a threshold lies above the number of groups: every profile's does.
+    Either nobody knows which groups are empty, or (`least` 1) that somebody is in each: then a threshold lies above the
+    number of groups, as every profile's lies above the number of values that an axis has.
     """
-    for axes, cells, largest in ((THREE, 3, 12), (TWO_BY_TWO, 4, 7)):
-        rules = policy(cells + 1)
+    ways = ((THREE, 3, 12), (TWO_BY_TWO, 4, 7))
+    known = ((1, 0, True), (0, 2, True), (0, 5, True), (0, 2, False), (0, 5, False))
+    for (axes, cells, largest), (least, threshold, zero_shown) in product(ways, known):
+        rules = policy(max(threshold, least * (cells + 1)), zero_shown=zero_shown)
         same = defaultdict(list)
-        for sizes in product(range(1, largest + 1), repeat=cells):
+        for sizes in product(range(least, largest + 1), repeat=cells):
             n = np.array(sizes)
             found = Published.of(n[None], axes, rules)
             same[_sums(found.heads, n[None])].append((found.heads, n))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 
 from app.cohorts.analysis.selection import Question
 from app.cohorts.figures import NAMES, drawing, numbers, style
@@ -139,6 +141,22 @@ def test_an_svg_needs_nothing_that_a_strict_policy_forbids(name):
         assert not any(key.startswith("on") for key in element.attrib)
         assert element.get("href", "#").startswith("#")
     assert "Arial" in root.get("font-family", "")
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_nothing_of_a_drawing_stays_behind(name):
+    """Its parts hold one another: they would grow old together, and be looked at when the process has got large."""
+
+    def texts() -> int:
+        return sum(isinstance(each, Text) for each in gc.get_objects())
+
+    drawing.svg_of(name, TITLE, CONTENTS[name])
+    gc.collect()
+    before = texts()
+    for _ in range(3):
+        drawing.svg_of(name, TITLE, CONTENTS[name])
+        drawing.png_of(name, TITLE, CONTENTS[name], 500)
+    assert texts() == before
 
 
 @pytest.mark.parametrize("name", CONTENTS)

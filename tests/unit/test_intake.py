@@ -8,7 +8,7 @@ import json
 import pytest
 
 from app.clinical.refusal import RefusedInputError
-from app.cohorts.intake.collector import calm_collector
+from app.cohorts.collector import calm_collector
 from app.cohorts.intake.columns import Layout
 from app.cohorts.intake.csv_rows import csv_rows
 from app.cohorts.intake.json_stream import JsonBody

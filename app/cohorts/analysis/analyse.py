@@ -42,7 +42,7 @@ def analyse(cohort: Cohort, counts: Counts, question: Question, normal: Normal) 
             "interval": question.interval,
             "disclosure": told,
             "methods": methods(question, tests, told),
-            "warnings": cautions(head, divisions, tests, question.disclosure),
+            "warnings": cautions(head, divisions, tests, maker.teller),
             "rules": tuple(RuleRef(**{k: rule[k] for k in RuleRef.model_fields}) for rule in cohort.rules),
             **made,
         }

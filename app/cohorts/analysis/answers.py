@@ -339,3 +339,8 @@ class Analysis(_Told):
     methods: tuple[str, ...] = Field(description="How it was computed, in sentences, with software versions")
     warnings: tuple[Caution, ...] = Field(description="What to know before the numbers are used")
     rules: tuple[RuleRef, ...] = Field(description="The rule sets that the cohort's variables were derived by")
+
+    @property
+    def exact(self) -> bool:
+        """Whether counts are as they are; differences of rounded ones are wrong, and may be small."""
+        return self.disclosure is None or self.disclosure.rounded_to == 1

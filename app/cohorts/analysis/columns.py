@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
@@ -11,20 +12,26 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cohorts.analysis.answers import By
+from app.cohorts.analysis.axes import AXES
 from app.cohorts.store.model import Cohort
-from app.cohorts.strata import Stratum, parse
+from app.cohorts.strata import ALL
 from app.statistics.tally import Tally
 
 if TYPE_CHECKING:
     from app.cohorts.store.reader import Reader
 
 Integers: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
 Kept: TypeAlias = tuple[str, str, int, bytes]
 """Variable, stratum key, digits, and the bytes of a tally."""
 OUTSIDE: Final = -1
 _PAIR_BYTES: Final = 16
 _SPARSE: Final = 4
 _SMALL: Final = 1 << 14
+STRATA: Final = tuple(ALL.values())
+EVERYBODY: Final[Flags] = np.ones(len(STRATA), bool)
+_PLACE: Final[Mapping[str, int]] = {key: place for place, key in enumerate(ALL)}
 
 
 class Split(NamedTuple):
@@ -94,16 +101,30 @@ def _rescaled(data: bytes, own: int, digits: int) -> bytes:
     return Tally.from_bytes(data, own).rescaled(digits).to_bytes()
 
 
+@cache
+def places(by: By) -> Integers:
+    """Return the group of every stratum there is, by its place among the axis's labels."""
+    axis = AXES[by]
+    numbers = {group: number for number, group in enumerate(axis.labels)}
+    found = np.array([numbers[axis.of(stratum)] for stratum in STRATA], dtype=np.int64)
+    found.setflags(write=False)
+    return found
+
+
 class Counts:
-    """A cohort as an analysis sees it: patients per stratum, and columns of tallies. No row is in it."""
+    """A cohort as an analysis sees it: patients per stratum, and columns of tallies. No row is in it.
+
+    Every stratum there is has its place, whether anybody is in it or not: which are empty is a count like any other.
+    """
+
+    strata: Final = STRATA
 
     def __init__(self, strata: Mapping[str, int], kept: Iterable[Kept]) -> None:
-        occupied = [(key, n) for key, n in strata.items() if n]
-        self.strata = tuple(parse(key) for key, _ in occupied)
-        self.n: Integers = np.array([n for _, n in occupied], dtype=np.int64)
-        place = {key: number for number, (key, _) in enumerate(occupied)}
+        self.n: Integers = np.zeros(len(STRATA), np.int64)
+        for key, n in strata.items():
+            self.n[_PLACE[key]] = n
         self.columns = {
-            variable: Column.of([(place[key], digits, data) for _, key, digits, data in parts])
+            variable: Column.of([(_PLACE[key], digits, data) for _, key, digits, data in parts])
             for variable, parts in groupby(kept, itemgetter(0))
         }
 
@@ -111,10 +132,6 @@ class Counts:
     def read(cls, reader: Reader, cohort: Cohort, variables: Collection[str]) -> Counts:
         """Fetch what an analysis of these variables needs, from the reader's one snapshot."""
         return cls(reader.strata(cohort), reader.tallies_as_kept(cohort, variables))
-
-    def sorted_into(self, group_of: Callable[[Stratum], int]) -> Integers:
-        """Return the group of every stratum, by place; OUTSIDE for one that takes no part."""
-        return np.array([group_of(stratum) for stratum in self.strata], dtype=np.int64)
 
     def patients(self, group_of: Integers, n_groups: int) -> tuple[int, ...]:
         """Return how many patients each group holds."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
 from app.cohorts.analysis.answers import By, GroupHead
 from app.cohorts.analysis.axes import AXES, Axis
-from app.cohorts.analysis.columns import OUTSIDE, Counts, Integers, Split
-from app.cohorts.analysis.selection import Question
-from app.cohorts.strata import ALL, WITH_ANAKINRA, Stratum
+from app.cohorts.analysis.columns import EVERYBODY, OUTSIDE, STRATA, Counts, Flags, Integers, Split, places
+from app.cohorts.analysis.selection import Question, Where
+from app.cohorts.strata import WITH_ANAKINRA
 from app.cohorts.variables import CATALOGUE
-from app.statistics.disclosure import Flags
+
+GIVEN_ANAKINRA: Final = np.array([stratum.treatment in WITH_ANAKINRA for stratum in STRATA])
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +31,17 @@ class Division:
     @classmethod
     def of(cls, counts: Counts, question: Question, by: By, *, anakinra_only: bool = False) -> Division:
         """Divide the selected patients by an axis; `anakinra_only` takes those alone who were given it."""
-        axis = AXES[by]
-
-        def selects(stratum: Stratum) -> bool:
-            return question.selects(stratum) and not (anakinra_only and stratum.treatment not in WITH_ANAKINRA)
-
-        occurring = {axis.of(stratum) for stratum in counts.strata if selects(stratum)}
-        possible = _possible(axis, selects)
-        always = axis.always if question.disclosure.tells_zero else tuple(axis.labels)
-        groups = tuple(g for g in axis.labels if g in occurring or (g in always and g in possible))
-        place = {group: number for number, group in enumerate(groups)}
-        return cls(counts, axis, groups, counts.sorted_into(lambda s: place[axis.of(s)] if selects(s) else OUTSIDE))
+        axis, found, selected = AXES[by], places(by), _selected(question.where)
+        if anakinra_only:
+            selected = selected & GIVEN_ANAKINRA
+        possible, occurring = (set(found[here].tolist()) for here in (selected, selected & (counts.n > 0)))
+        # Which groups occur tells of their sizes.
+        always = axis.labels if question.disclosure.chain else axis.always
+        listed = [n for n, g in enumerate(axis.labels) if n in occurring or (g in always and n in possible)]
+        place = np.full(len(axis.labels), OUTSIDE)
+        place[listed] = np.arange(len(listed))
+        labels = tuple(axis.labels)
+        return cls(counts, axis, tuple(labels[n] for n in listed), np.where(selected, place[found], OUTSIDE))
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -50,8 +51,7 @@ class Division:
     @cached_property
     def with_anakinra(self) -> Division:
         """The same groups, of the patients who were given anakinra alone."""
-        given = self.counts.sorted_into(lambda s: int(s.treatment in WITH_ANAKINRA)).astype(bool)
-        return Division(self.counts, self.axis, self.groups, np.where(given, self.group_of, OUTSIDE))
+        return Division(self.counts, self.axis, self.groups, np.where(GIVEN_ANAKINRA, self.group_of, OUTSIDE))
 
     @cached_property
     def chosen(self) -> tuple[Flags, ...]:
@@ -94,6 +94,9 @@ class Division:
         return self._splits[variable]
 
 
-def _possible(axis: Axis, selects: Callable[[Stratum], bool]) -> set[str]:
-    """Return the groups that a selection leaves possible, whether or not any patient is in them."""
-    return {axis.of(stratum) for stratum in ALL.values() if selects(stratum)}
+def _selected(where: Where) -> Flags:
+    """Return the strata that a selection leaves, whether or not any patient is in them."""
+    found = EVERYBODY.copy()
+    for by, values in where:
+        found &= np.array([group in values for group in AXES[by].labels])[places(by)]
+    return found

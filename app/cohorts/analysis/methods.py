@@ -14,9 +14,8 @@ from app.cohorts.analysis.division import Division
 from app.cohorts.analysis.kruskal_wallis import POOR, SMALL
 from app.cohorts.analysis.rows import yes
 from app.cohorts.analysis.selection import Question
+from app.cohorts.disclosure.withhold import Teller
 from app.cohorts.variables import NOT_LISTED
-from app.statistics.disclosure_policy import OPEN
-from app.statistics.disclosure_policy import Disclosure as Policies
 from app.statistics.fisher import PAST_LIMIT
 from app.statistics.mann_whitney import ASYMPTOTIC as MANN_WHITNEY
 from app.statistics.signed_rank import ASYMPTOTIC as SIGNED_RANK
@@ -35,7 +34,8 @@ _MISSING: Final = (
 )
 _NOT_LISTED: Final = (
     "Where treatments were listed for a patient, those that are not in the list count as not given; where none were "
-    "listed at all, treatment is unknown."
+    "listed at all, treatment is unknown. Who was given anakinra while it is not known whether IVIG was is in no "
+    "treatment group, and not among those who were given anakinra."
 )
 _EXACT: Final = (
     "Tests are two-sided. Where an exact computation would pass the documented size, an asymptotic one is used and "
@@ -59,9 +59,8 @@ _BEFORE_ANAKINRA: Final = (
     "were given it."
 )
 _BY_TREATMENT: Final = frozenset({"treatment", "treatment_corticosteroids", "corticosteroids"})
-# Cautions that tell of tests alone, and those that tell that somebody or nobody is there.
-_WITHOUT_PATIENTS: Final = ("asymptotic_past_exact_limit", "approximation_poor")
-_OF_NOBODY: Final = ("no_patients", "nothing_to_compare")
+_TWO: Final = 2
+_NOBODY: Final = Caution(code="no_patients", message="No patient is selected: every number is 0 or null.")
 _WITHHELD: Final = Caution(
     code="numbers_withheld",
     message="Small numbers, and what they could be reckoned from, are withheld: `disclosure` says by which rule.",
@@ -128,19 +127,32 @@ def _software() -> str:
 
 
 def cautions(
-    head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...], disclosure: Policies = OPEN
+    head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...], teller: Teller | None = None
 ) -> tuple[Caution, ...]:
-    """Say what to know before the numbers are used; where numbers are withheld, without a number of patients."""
-    if not disclosure.chain:
+    """Say what to know before the numbers are used; where numbers are withheld, what is told of them alone."""
+    if teller is None:
         return tuple(_cautions(head, sections, tests))
-    found = _cautions(head, sections, tests) if head.n or disclosure.tells_zero else ()
-    told = (c for c in found if c.code in _WITHOUT_PATIENTS or (c.code in _OF_NOBODY and disclosure.tells_zero))
-    return (_WITHHELD, *told)
+    return (_WITHHELD, *_told(head, sections, tests, teller))
+
+
+def _told(
+    head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...], teller: Teller
+) -> Iterator[Caution]:
+    """Say what follows from tests that are shown, and from sizes that are all shown."""
+    if teller.count(head.n, head.chosen[-1]) == 0:
+        yield _NOBODY
+        return
+    sizes = {
+        name: [teller.count(division.sizes[place], division.chosen[place]) for place in division.named]
+        for name, division in sections.items()
+    }
+    yield from _alone([name for name, n in sizes.items() if None not in n and sum(map(bool, n)) < _TWO])
+    yield from _of_tests(tests)
 
 
 def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[TestResult, ...]) -> Iterator[Caution]:
     if not head.n:
-        yield Caution(code="no_patients", message="No patient is selected: every number is 0 or null.")
+        yield _NOBODY
         return
     for division in {d.axis.name: d for d in (*reversed(sections.values()), head)}.values():
         for group in division.heads:
@@ -156,12 +168,19 @@ def _cautions(head: Division, sections: dict[Section, Division], tests: tuple[Te
             message=f"For {unlisted} of {head.n} patients not every treatment was listed: what was not listed was "
             "taken as not given.",
         )
-    alone = [name for name, division in sections.items() if len(division.tested) < 2]  # noqa: PLR2004  # nothing to compare
+    yield from _alone([name for name, division in sections.items() if len(division.tested) < _TWO])
+    yield from _of_tests(tests)
+
+
+def _alone(alone: list[Section]) -> Iterator[Caution]:
     if alone:
         yield Caution(
             code="nothing_to_compare",
             message=f"Fewer than two groups have patients, so there are no comparisons in: {', '.join(alone)}.",
         )
+
+
+def _of_tests(tests: tuple[TestResult, ...]) -> Iterator[Caution]:
     if any(not test.exact and test.method.startswith(_COULD_BE_EXACT) for test in tests):
         yield Caution(
             code="asymptotic_past_exact_limit",

@@ -15,7 +15,7 @@ from app.cohorts.analysis.answers import (
     Section,
     TableSection,
 )
-from app.cohorts.analysis.columns import Counts
+from app.cohorts.analysis.columns import EVERYBODY, Counts
 from app.cohorts.analysis.division import Division
 from app.cohorts.analysis.fever import Clock, clocks, fever_curves, known_without_curve
 from app.cohorts.analysis.heart import VARIABLES as HEART
@@ -123,7 +123,7 @@ class Sections:
     def _is_measured(self, name: str) -> bool:
         """Say whether anybody has a value, where that may be told."""
         if self.teller is not None:
-            return name in self._counts.columns and self.teller.releases.shown(name, self._counts.n > 0) != "nothing"
+            return name in self._counts.columns and self.teller.releases.shown(name, EVERYBODY) != "nothing"
         return name in self._counts.columns
 
     def _defervescence(self) -> Defervescence:

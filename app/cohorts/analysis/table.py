@@ -78,7 +78,8 @@ def csv_of(analysis: Analysis) -> str:
     for name in SECTIONS:
         section = getattr(analysis, name)
         if section is not None:
-            writer.writerows({"section": name} | _written(line) for line in _lines(section))
+            lines = _cardiac(section, exact=analysis.exact) if isinstance(section, Cardiac) else _lines(section)
+            writer.writerows({"section": name} | _written(line) for line in lines)
     return text.getvalue()
 
 
@@ -127,10 +128,9 @@ def _(section: Defervescence) -> Iterator[Line]:
             yield from _curves(name, curves)
 
 
-@_lines.register
-def _(section: Cardiac) -> Iterator[Line]:
+def _cardiac(section: Cardiac, *, exact: bool) -> Iterator[Line]:
     for measure in (section.lvef, section.strain):
-        yield from _measure(measure)
+        yield from _measure(measure, exact=exact)
     for row in filter(None, (section.lvef.reduced, section.follow_up_day)):
         yield from _row(row)
 
@@ -185,7 +185,8 @@ def _curves(name: str, curves: FeverCurves) -> Iterator[Line]:
             yield {"record": "curve", **head, "group": curve.group, **dict(point)}
 
 
-def _measure(measure: PairedMeasure) -> Iterator[Line]:
+def _measure(measure: PairedMeasure, *, exact: bool) -> Iterator[Line]:
+    """Write a measurement; how many miss it is a difference, which rounded counts do not give."""
     for group in (*measure.groups, measure.overall):
         for part, n in (("first", group.n_first), ("follow_up", group.n_pairs), ("difference", group.n_pairs)):
             head = {"variable": f"{measure.variable}.{part}", "label": measure.label, "kind": "continuous"}
@@ -195,7 +196,7 @@ def _measure(measure: PairedMeasure) -> Iterator[Line]:
                 "record": record,
                 **head,
                 "n": group.n,
-                "n_missing": None if group.n is None or n is None else group.n - n,
+                "n_missing": group.n - n if exact and group.n is not None and n is not None else None,
                 **getattr(group, part).model_dump(),
             } | _why(group)
             if part == "difference":

@@ -12,7 +12,7 @@ from app.cohorts.derivation.derived import Notes
 from app.cohorts.derivation.fever import Course as Temperatures
 from app.cohorts.derivation.protocol_adherence import ProtocolAdherence, Told
 from app.cohorts.derivation.treatment import Given
-from app.cohorts.precision import scaled
+from app.cohorts.precision import scaled, tenths_of_days
 from app.cohorts.records import Anakinra, DoseStep, PatientRecord, Role
 
 _HUNDREDTHS: Final = 100
@@ -80,7 +80,7 @@ class AnakinraCourse:
         stopped = course.stopped_hour if course.stopped_hour is not None else _stop(course.doses or ())
         duration = None
         if started is not None and stopped is not None:
-            duration = scaled((stopped - started) / HOURS_PER_DAY, _TENTHS) / _TENTHS
+            duration = tenths_of_days(started, stopped) / _TENTHS
         day = None if started is None or started < 0 else int(started // HOURS_PER_DAY) + 1
         return Told(
             started,

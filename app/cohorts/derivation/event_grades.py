@@ -16,6 +16,8 @@ from app.cohorts.records import AdverseEvent
 
 _NOT_A_FACT = "This is not a field of POST /v1/ctcae/grade, or not of its kind."
 
+_NO_FACTS = ("term", "analyte", "version", "grade")
+
 
 class EventGrades:
     """Grades by facts. The grader is built with the first event that needs it."""
@@ -33,8 +35,12 @@ class EventGrades:
             raise RefusedInputError(
                 InputError("/facts", "field_not_of_term", "This event has no CTCAE term of its own.")
             )
+        facts = event.facts or {}
+        if named := [name for name in _NO_FACTS if name in facts]:
+            # They would grade another event than the one that is named, or by another version.
+            raise RefusedInputError(*(InputError(f"/facts/{name}", "fact_unknown", _NOT_A_FACT) for name in named))
         try:
-            record = self._model.model_validate({"term": term.slug, "version": self._version, **(event.facts or {})})
+            record = self._model.model_validate({"term": term.slug, "version": self._version, **facts})
         except ValidationError as error:
             raise RefusedInputError(*_faults(error)) from None
         try:

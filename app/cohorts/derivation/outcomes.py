@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.clinical.arithmetic import HOURS_PER_DAY
 from app.clinical.rulebook import LoadedRuleSet
 from app.cohorts.derivation.derived import Notes
-from app.cohorts.precision import scaled
+from app.cohorts.precision import scaled, tenths_of_days
 from app.cohorts.records import Outcome, PatientRecord
 from app.cohorts.variables import UNGRADED
 
@@ -44,7 +43,7 @@ class Outcomes:
         stated = outcome.length_of_stay_days
         if outcome.discharged_hour is None:
             return stated
-        derived = scaled(outcome.discharged_hour / HOURS_PER_DAY, _TENTHS) / _TENTHS
+        derived = tenths_of_days(0, outcome.discharged_hour) / _TENTHS
         if stated is None:
             return derived
         if not self._agrees(round(abs(stated - derived), 1)):

@@ -23,6 +23,11 @@ _GROUPS: Final[dict[tuple[Maybe, Maybe], Treatment]] = {
     (False, False): "other",
 }
 NOT_LISTED: Final = "treatment_not_listed_taken_as_not_given"
+UNKNOWN_GROUP: Final = "anakinra_given_ivig_unknown"
+_UNKNOWN_GROUP: Final = (
+    "Anakinra was given, and whether IVIG was is not known: the child is in no treatment group, and is not counted "
+    "among those who were given anakinra."
+)
 
 
 class Given(NamedTuple):
@@ -62,6 +67,8 @@ def given(record: PatientRecord, notes: Notes) -> Given:
         notes.warn(NOT_LISTED, f"Not listed in treatment, and so taken as not given: {names}. null says unknown.")
     ivig = _one(sent.ivig, is_listed="ivig" in listed)
     anakinra = _one(sent.anakinra, is_listed="anakinra" in listed)
+    if anakinra and ivig is None:
+        notes.warn(UNKNOWN_GROUP, _UNKNOWN_GROUP)
     inflammatory, stress = _purposes(sent, is_listed="corticosteroids" in listed)
     return Given(
         ivig,
@@ -131,8 +138,9 @@ def treatment_start(what: Given) -> Start | None:
         if course is None:
             return None
         hour = course.started_hour
-        if hour is None and course.doses:
-            hour = course.doses[0].hour
+        if hour is None:
+            # A dose of 0 says that none was given then.
+            hour = next((dose.hour for dose in course.doses or () if dose.mg_kg_day > 0), None)
         return None if hour is None else Start(hour, "anakinra_start")
     if infusion is None:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from app.cohorts.analysis.columns import Counts
+from app.cohorts.analysis.columns import STRATA, Counts
 from app.cohorts.disclosure.release import Releases
 from app.cohorts.strata import AXES, PHENOTYPE, Stratum, phenotype
 from app.cohorts.summary import Told
@@ -19,7 +19,7 @@ def described(strata: Mapping[str, int], disclosure: Disclosure) -> Told:
     releases = Releases(counts, disclosure)
 
     def told(selects: Callable[[Stratum], bool]) -> int | None:
-        chosen = np.array([selects(stratum) for stratum in counts.strata], dtype=bool)
+        chosen = np.array([selects(stratum) for stratum in STRATA], dtype=bool)
         return releases.policy.rounded(int(counts.n[chosen].sum())) if releases.sized(chosen) else None
 
     found = {

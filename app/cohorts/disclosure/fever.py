@@ -38,13 +38,13 @@ def told_curves(division: Division, clock: Clock, question: Question, teller: Te
     """Return the curves of the groups as they may be told; groups that may not take no part in the tests."""
     here, released = division.applying(f"{clock.name}.event"), clock == RELEASED
     followed = list(zip(follow(division, clock), here.chosen[:-1], strict=True))
-    untold = [f.group for f, chosen in followed if not (released and _is_told(teller, chosen))]
+    untold = [f.group for f, chosen in followed if not (released and f.n and _is_told(teller, chosen))]
     found = fever_curves(division, clock, question, untold)
     curves = (
         _hidden(f.group, teller, released=released) if f.group in untold else _told(curve, f, chosen, question, teller)
         for curve, (f, chosen) in zip(found.curves, followed, strict=True)
     )
-    everybody = released and _is_told(teller, here.chosen[-1])
+    everybody = released and here.n > 0 and _is_told(teller, here.chosen[-1])
     update = sized(here, teller) | {
         "n": teller.policy.rounded(found.n or 0) if everybody else None,
         "curves": tuple(curves),
@@ -58,7 +58,7 @@ def told_curves(division: Division, clock: Clock, question: Question, teller: Te
 
 
 def _is_told(teller: Teller, chosen: Flags) -> bool:
-    return teller.releases.sized(chosen) and bool(chosen.any()) and teller.releases.fever(chosen) != "nothing"
+    return teller.releases.sized(chosen) and teller.releases.fever(chosen) != "nothing"
 
 
 def _hidden(group: str, teller: Teller, *, released: bool) -> FeverCurve:

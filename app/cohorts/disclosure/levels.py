@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 
-from app.cohorts.analysis.columns import Counts, Integers
+from app.cohorts.analysis.columns import Counts, Flags, Integers, places
+from app.cohorts.analysis.division import GIVEN_ANAKINRA
 from app.cohorts.analysis.fever import NOT_MISSING
-from app.cohorts.strata import WITH_ANAKINRA
 from app.cohorts.variables import CATALOGUE, EVENTS, EXCLUDED
 
 _EXCLUSIVE: Final[tuple[tuple[str, ...], ...]] = (
@@ -54,24 +54,29 @@ def needed(names: Iterable[str]) -> Iterator[str]:
 
 
 class Strata:
-    """A cohort's patients by stratum and level."""
+    """A cohort's patients by stratum and level, of the strata that `cells` flags."""
 
-    def __init__(self, counts: Counts) -> None:
-        self.counts = counts
-        self.n = counts.n
-        self.with_anakinra = np.array([s.treatment in WITH_ANAKINRA for s in counts.strata], dtype=bool)
+    def __init__(self, counts: Counts, cells: Flags) -> None:
+        self._counts, self._cells = counts, cells
+        self.n = counts.n[cells]
+        self.with_anakinra = GIVEN_ANAKINRA[cells]
+
+    def within(self, name: str) -> Flags:
+        """Return the strata to whose patients a variable applies, whether or not anybody is in them."""
+        return self.with_anakinra if CATALOGUE[name].applies == "anakinra" else np.ones(self.n.size, bool)
 
     def applying(self, name: str) -> Integers:
         """Return the patients to whom a variable applies."""
-        return np.where(self.with_anakinra, self.n, 0) if CATALOGUE[name].applies == "anakinra" else self.n
+        return np.where(self.within(name), self.n, 0)
 
     def known(self, name: str, value: int | None = None) -> Integers:
         """Return the patients of whom a variable is known, or has one value."""
-        column = self.counts.columns.get(name)
+        column = self._counts.columns.get(name)
         if column is None:
             return np.zeros(self.n.size, np.int64)
         here = np.ones(column.values.size, bool) if value is None else column.values == value
-        return np.bincount(column.strata[here], weights=column.counts[here], minlength=self.n.size).astype(np.int64)
+        found = np.bincount(column.strata[here], weights=column.counts[here], minlength=self._cells.size)
+        return found.astype(np.int64)[self._cells]
 
     def missing(self, name: str) -> Integers:
         """Return the patients of whom a variable is not known though it applies."""
@@ -79,13 +84,19 @@ class Strata:
 
     def by_day(self, name: str) -> Integers:
         """Return patients by the day that ends next after their time, one row per day."""
-        column, unit = self.counts.columns.get(name), DAY_HOURS * 10 ** CATALOGUE[name].digits
+        column, unit = self._counts.columns.get(name), DAY_HOURS * 10 ** CATALOGUE[name].digits
         if column is None:
             return np.zeros((1, self.n.size), np.int64)
         days = np.maximum(-(-column.values // unit), 0)
-        found = np.zeros((int(days.max(initial=0)) + 1, self.n.size), np.int64)
+        found = np.zeros((int(days.max(initial=0)) + 1, self._cells.size), np.int64)
         np.add.at(found, (days, column.strata), column.counts)
-        return found
+        return found[:, self._cells]
+
+    def phenotypes(self) -> Iterator[Integers]:
+        """Yield the patients of each pair of flags that there may be."""
+        kd_like, cv_shock = (places(axis)[self._cells] for axis in ("kd_like", "cv_shock"))
+        for kd, shock in sorted(set(zip(kd_like.tolist(), cv_shock.tolist(), strict=True))):
+            yield np.where((kd_like == kd) & (cv_shock == shock), self.n, 0)
 
 
 def whole(strata: Strata, name: str) -> Integers:
@@ -137,9 +148,7 @@ def _exclusive(strata: Strata, names: tuple[str, ...]) -> Iterator[Integers]:
 
 def _phenotype(strata: Strata) -> Iterator[Integers]:
     """Yield the classes that the four rows make, those of unknown flags included."""
-    flags = [(s.kd_like, s.cv_shock) for s in strata.counts.strata]
-    for pair in sorted(set(flags)):
-        yield np.where([found == pair for found in flags], strata.n, 0)
+    yield from strata.phenotypes()
     for name in _PHENOTYPE:
         yield from _binary(strata, name)
 

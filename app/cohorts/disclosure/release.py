@@ -6,14 +6,12 @@ Depends on the cohort and the policy alone, so that every section, grouping, sub
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final, Literal
 
 import numpy as np
 
 from app.cohorts.analysis.answers import By
-from app.cohorts.analysis.axes import AXES
-from app.cohorts.analysis.columns import Counts, Integers
+from app.cohorts.analysis.columns import Counts, Integers, places
 from app.cohorts.disclosure import levels
 from app.cohorts.disclosure.curve import Cut, curve_levels, days_cut
 from app.cohorts.disclosure.levels import FAMILY, Strata
@@ -40,25 +38,37 @@ _TIMES_THRESHOLD: Final = 3
 
 
 class Release:
-    """What one policy releases of one cohort. Groups are given as flags over the cohort's strata."""
+    """What one policy releases of one cohort. Groups are given as flags over all strata there are.
+
+    A stratum without anybody is in the partition like any other, as a count of 0: a 0 that a selection told by itself
+    would tell that all the others are not 0.
+    """
 
     def __init__(self, counts: Counts, policy: Policy) -> None:
         self.policy = policy
-        self._strata = Strata(counts)
+        self._cells = np.ones(counts.n.size, bool) if policy.zero_shown else _occurring(counts)
+        self._strata = Strata(counts, self._cells)
         order = [name for name in ORDER if policy.zero_shown or name not in _MADE_OF_OTHERS]
-        self._axes = [_axis(counts, name) for name in order]
+        self._axes = [Axis.of(places(name)[self._cells]) for name in order]
         self._made: dict[tuple[str, Shown], Partition | None] = {}
+        self._sizes: dict[bytes, tuple[bool, bool]] = {}
+        self._wholes: dict[tuple[object, ...], bool] = {}
         self._cuts: tuple[Cut, Partition | None] | None = None
         whole = [(axis, 0) for axis in range(len(self._axes))]
-        self.heads = self._finest(self._safe(np.array([counts.n])), whole, None)
+        self.heads = self._finest(self._safe(np.array([self._strata.n])), whole, None)
+        self._filled = self._in_filled_blocks()
 
     @property
     def _limit(self) -> list[tuple[int, int]]:
         """No variable is divided more finely than the patients are."""
         return [] if self.heads is None else list(self.heads.steps)
 
-    def _safe(self, table: Integers) -> Callable[[Integers], bool]:
-        return partial(levels_are_safe, table, policy=self.policy)
+    def _safe(self, table: Integers, within: Flags | None = None) -> Callable[[Integers], bool]:
+        """Return the test of blocks. Where a 0 is shown, strata without anybody cannot fail it and are left out."""
+        counted = self._strata.n > 0 if self.policy.zero_shown else np.ones(self._strata.n.size, bool)
+        here = counted if within is None else counted & within
+        table = table[:, here]
+        return lambda blocks: levels_are_safe(table, blocks[here], self.policy)
 
     def _finest(
         self, allowed: Callable[[Integers], bool], limit: list[tuple[int, int]], start: Partition | None
@@ -76,22 +86,43 @@ class Release:
                 return found
         return _NOTHING
 
+    def _in_filled_blocks(self) -> Flags:
+        """Return the strata of blocks that are not told to be empty. Of the others every count is told: 0."""
+        if self.heads is None:
+            return np.ones(self._strata.n.size, bool)
+        return np.bincount(self.heads.blocks, weights=self._strata.n)[self.heads.blocks] > 0
+
     def sized(self, chosen: Flags) -> bool:
         """Say whether it may be told how many patients chosen strata hold."""
-        if not chosen.any():
-            return self.policy.zero_shown
-        return _is_whole(self.heads, chosen)
+        return self._size(chosen)[0]
+
+    def _size(self, chosen: Flags) -> tuple[bool, bool]:
+        """Say whether the size of chosen strata is told, and whether it is told that there is nobody."""
+        key = chosen.tobytes()
+        if key not in self._sizes:
+            here = chosen[self._cells]
+            sized = self._is_whole(self.heads, here) if here.any() else self.policy.zero_shown
+            self._sizes[key] = sized, sized and not here[self._filled].any()
+        return self._sizes[key]
+
+    def _is_whole(self, found: Partition | None, here: Flags, within: Flags | None = None) -> bool:
+        """Say whether strata are whole blocks, told empty ones aside, among those to whom something applies."""
+        if found is None:
+            return False
+        inside = self._filled if within is None else self._filled & within
+        # The steps say what the blocks are.
+        key = found.steps, here.tobytes(), inside.tobytes()
+        if key not in self._wholes:
+            self._wholes[key] = Partition(found.blocks[inside]).composes(here[inside])
+        return self._wholes[key]
 
     def shown(self, name: str, chosen: Flags) -> Shown:
         """Say how much of a variable may be shown of chosen strata."""
-        if not chosen.any():
-            return "whole" if self.policy.zero_shown else "nothing"
-        within = self._strata.applying(name) > 0
-        for much in reversed(RANK[1:]):
-            found = self._partition(name, much)
-            if found is not None and _composes(found, chosen, within):
-                return much
-        return "nothing"
+        if self._size(chosen)[1]:
+            return "whole"
+        here, within = chosen[self._cells], self._strata.within(name)
+        made = (much for much in reversed(RANK[1:]) if self._is_whole(self._partition(name, much), here, within))
+        return next(made, "nothing") if here.any() else "nothing"
 
     def _partition(self, name: str, much: Shown) -> Partition | None:
         key = FAMILY.get(name, name), much
@@ -116,20 +147,21 @@ class Release:
     def _of(
         self, name: str, table: Integers, limit: list[tuple[int, int]], start: Partition | None
     ) -> Partition | None:
-        within = self._strata.applying(name) > 0
+        within = self._strata.within(name)
         if within.all():
             found = self._finest(self._safe(table), limit, start)
         else:
             start = start or self._with_anakinra()
-            inside = self._safe(table[:, within])
-            found = None if start is None else self._finest(lambda blocks: inside(blocks[within]), limit, start)
+            found = None if start is None else self._finest(self._safe(table, within), limit, start)
         # What follows from the names of the groups is told as finely as the groups are, or not at all.
         names_tell = name in levels.NAMED and (found is None or found.steps != tuple(self._limit))
         return _NOTHING if names_tell else found
 
     def fever(self, chosen: Flags) -> Shown:
         """Say how much may be told of the outcomes of fever: `part` leaves out why patients are not on the curve."""
-        made = (much for much in reversed(RANK[1:]) if _is_whole(self._outcomes(much), chosen))
+        if self._size(chosen)[1]:
+            return "whole"
+        made = (much for much in reversed(RANK[1:]) if self._is_whole(self._outcomes(much), chosen[self._cells]))
         return next(made, "nothing")
 
     def _outcomes(self, much: Shown) -> Partition | None:
@@ -145,7 +177,8 @@ class Release:
         if self._cuts is None:
             self._cuts = self._chosen_cut()
         cut, found = self._cuts
-        return cut if chosen.any() and _is_whole(found, chosen) and self.fever(chosen) != "nothing" else ()
+        told = self._is_whole(found, chosen[self._cells]) and self.fever(chosen) != "nothing"
+        return cut if chosen.any() and told else ()
 
     def _chosen_cut(self) -> tuple[Cut, Partition | None]:
         """Return the steps of time, and the groups that they may be shown of.
@@ -165,7 +198,7 @@ class Release:
 
     def bears(self, cut: Cut, chosen: Flags) -> bool:
         """Say whether the steps that another policy chose may be shown of chosen strata under this one."""
-        return self.fever(chosen) != "nothing" and _is_whole(self._bearing(cut), chosen)
+        return self.fever(chosen) != "nothing" and self._is_whole(self._bearing(cut), chosen[self._cells])
 
     def _bearing(self, cut: Cut) -> Partition | None:
         outcomes = self._outcomes("part")
@@ -209,16 +242,14 @@ def releases_of(counts: Counts, disclosure: Disclosure) -> Releases | None:
     return Releases(counts, disclosure) if disclosure.chain else None
 
 
-def _is_whole(found: Partition | None, chosen: Flags) -> bool:
-    return found is not None and found.composes(chosen)
+def _occurring(counts: Counts) -> Flags:
+    """Return the strata whose every value occurs in the cohort.
 
-
-def _axis(counts: Counts, name: By) -> Axis:
-    axis = AXES[name]
-    places = {group: place for place, group in enumerate(axis.labels)}
-    return Axis.of(np.array([places[axis.of(s)] for s in counts.strata], dtype=np.int64))
-
-
-def _composes(found: Partition, chosen: Flags, within: Flags) -> bool:
-    """Say whether chosen strata are whole blocks among those to whom something applies."""
-    return Partition(found.blocks[within]).composes(chosen[within])
+    A policy that withholds 0 allows no block without anybody, so a value that nobody has divides nothing; which values
+    those are is all that can be told of empty strata.
+    """
+    found = np.ones(counts.n.size, bool)
+    for name in ORDER:
+        if name not in _MADE_OF_OTHERS:
+            found &= np.bincount(places(name), weights=counts.n)[places(name)] > 0
+    return found

@@ -54,6 +54,7 @@ class SurvivalGroup:
     """One curve: patients at risk at the start, steps in order of time, whether tests compare it.
 
     `excluded`: had no fever to follow. `missing`: left out for want of data. `withheld`: nothing of it may be told.
+    `exact`: counts are not rounded, so that their differences are counts too.
     """
 
     label: str
@@ -65,6 +66,7 @@ class SurvivalGroup:
     tested: bool = True
     missing: int = 0
     withheld: bool = False
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +167,23 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class Grades:
-    """One adverse event in one group: of `n` patients known, how many had it, by grade where graded; and unknown."""
+    """One adverse event in one group: of `n` patients known, how many had it, by grade where graded; and unknown.
+
+    `exact`: counts are not rounded. Else `n` is what percentages are of, and is not told.
+    """
 
     n: int
     count: int
     by_grade: Mapping[int, int] = field(default_factory=dict)
     missing: int = 0
     withheld: bool = False
+    exact: bool = True
 
     @property
     def ungraded(self) -> int:
-        """How many had it without a CTCAE grade."""
+        """How many had it without a CTCAE grade; rounded counts by grade do not tell."""
+        if self.by_grade and not self.exact:
+            return 0
         return max(0, self.count - sum(found for grade, found in self.by_grade.items() if grade > 0))
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import Final
 
+from app.cohorts.collector import tidied
 from app.cohorts.figures import boxes, gaps, grades, paired, style, survival
 from app.cohorts.figures.canvas import LEFT_MM, Drawing, Paper, to_png, to_svg
 from app.cohorts.figures.contents import AdverseEvents, Boxes, Contents, Missingness, Paired, Survival
@@ -19,13 +20,13 @@ _ONE_AT_A_TIME: Final = Lock()
 
 def svg_of(name: str, title: str, contents: Contents, *, headed: bool = True) -> bytes:
     """Draw a figure as SVG; `headed` False leaves the title to the caption that stands beside it."""
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, tidied():
         return to_svg(draw(name, title, contents, headed=headed))
 
 
 def png_of(name: str, title: str, contents: Contents, width_px: int) -> bytes:
     """Draw a figure as PNG of a width in pixels."""
-    with _ONE_AT_A_TIME:
+    with _ONE_AT_A_TIME, tidied():
         return to_png(draw(name, title, contents), width_px)
 
 

@@ -85,9 +85,8 @@ def pictures(name: FigureName, analysis: Analysis, counts: Counts, question: Que
         for curves in (fever.from_admission, fever.from_anakinra_start,
                        fever.sustained_from_admission, fever.sustained_from_anakinra_start):  # fmt: skip
             if curves is not None:
-                yield Picture(
-                    name, _title(_fever_title(curves), curves.by, question), survival(curves, question, profile)
-                )
+                drawn = survival(curves, question, profile, exact=analysis.exact)
+                yield Picture(name, _title(_fever_title(curves), curves.by, question), drawn)
     elif analysis.cardiac is not None and name in {"lvef", "strain"}:
         heart = analysis.cardiac
         measure = heart.lvef if name == "lvef" else heart.strain
@@ -99,7 +98,8 @@ def pictures(name: FigureName, analysis: Analysis, counts: Counts, question: Que
         yield Picture(name, _title("Cytokines", table.by, question), boxes)
     elif analysis.adverse_events is not None and name == "adverse_events":
         events = analysis.adverse_events
-        yield Picture(name, _title("Adverse events", events.by, question), graded(events, profile))
+        bars = graded(events, profile, exact=analysis.exact)
+        yield Picture(name, _title("Adverse events", events.by, question), bars)
     elif analysis.missing is not None and name == "missing":
         missing = analysis.missing
         yield Picture(name, _title("Missing values", missing.by, question), gaps(missing, profile))
@@ -116,8 +116,11 @@ def _fever_title(curves: FeverCurves) -> str:
     return f"{'Sustained defervescence' if curves.sustained else 'Defervescence'} from {_SINCE[curves.time_zero]}"
 
 
-def survival(curves: FeverCurves, question: Question, profile: str = "") -> Survival:
-    """Return the curves of the groups; `profile` names the disclosure profile that some are withheld under."""
+def survival(curves: FeverCurves, question: Question, profile: str = "", *, exact: bool = True) -> Survival:
+    """Return the curves of the groups; `profile` names the disclosure profile that some are withheld under.
+
+    `exact`: its counts are not rounded.
+    """
     heads = {head.group: head for head in curves.groups}
     left_out, missing = Counter[str](), Counter[str]()
     for curve in curves.curves:
@@ -128,7 +131,7 @@ def survival(curves: FeverCurves, question: Question, profile: str = "") -> Surv
     tests = (_test(found) for found in (curves.log_rank, curves.gehan_breslow))
     return Survival(
         since=_SINCE[curves.time_zero],
-        groups=tuple(_followed(curve, heads[curve.group]) for curve in curves.curves),
+        groups=tuple(_followed(curve, heads[curve.group], exact=exact) for curve in curves.curves),
         tests=tuple(test for test in tests if test is not None),
         limits=f"{100 * question.confidence:g}% confidence limits ({question.interval})",
         sustained=curves.sustained,
@@ -138,7 +141,7 @@ def survival(curves: FeverCurves, question: Question, profile: str = "") -> Surv
     )
 
 
-def _followed(curve: FeverCurve, head: GroupHead) -> SurvivalGroup:
+def _followed(curve: FeverCurve, head: GroupHead, *, exact: bool) -> SurvivalGroup:
     steps = (Step(p.time, p.survival, p.low, p.high, p.at_risk, p.events, p.censored) for p in curve.curve)
     return SurvivalGroup(
         label=head.label,
@@ -150,6 +153,7 @@ def _followed(curve: FeverCurve, head: GroupHead) -> SurvivalGroup:
         steps=tuple(steps) if curve.n else (),
         tested=head.in_tests,
         withheld=curve.n is None,
+        exact=exact,
     )
 
 
@@ -231,15 +235,15 @@ def _folds(row: Row, division: Division) -> BoxRow:
     return BoxRow(row.label, tuple(boxes), _test(row.test))
 
 
-def graded(events: AdverseEventsSection, profile: str = "") -> AdverseEvents:
-    """Return the adverse events, with grades where CTCAE has them."""
+def graded(events: AdverseEventsSection, profile: str = "", *, exact: bool = True) -> AdverseEvents:
+    """Return the adverse events, with grades where CTCAE has them; `exact`: their counts are not rounded."""
     grades = {row.variable.removesuffix(".grade"): row for row in events.grades}
     rows = []
     for row in events.rows:
         if row.variable.startswith(_EVENT):
             by_grade = grades.get(row.variable)
             counts = [_by_grade(cell) for cell in by_grade.groups] if by_grade else [{}] * len(row.groups)
-            bars = (_bar(cell, found) for cell, found in zip(row.groups, counts, strict=True))
+            bars = (_bar(cell, found, exact=exact) for cell, found in zip(row.groups, counts, strict=True))
             rows.append(GradeRow(row.label, tuple(bars), _test(row.test)))
     return AdverseEvents(tuple(head.label for head in events.groups), tuple(rows), profile)
 
@@ -248,10 +252,14 @@ def _by_grade(cell: GradeCell) -> dict[int, int]:
     return {grade: found for grade, found in enumerate(cell.counts) if found is not None}
 
 
-def _bar(cell: GroupCell, by_grade: dict[int, int]) -> Grades:
+def _bar(cell: GroupCell, by_grade: dict[int, int], *, exact: bool) -> Grades:
     if cell.n is None or cell.n_missing is None or cell.count is None:
         return Grades(0, 0, withheld=True)
-    return Grades(cell.n - cell.n_missing, cell.count, by_grade, cell.n_missing)
+    if exact:
+        return Grades(cell.n - cell.n_missing, cell.count, by_grade, cell.n_missing)
+    # Rounded counts differ by no count: the percentage is of the known ones, rounded for themselves.
+    known = round(100 * cell.count / cell.percent) if cell.percent else 0 if cell.percent is None else cell.n
+    return Grades(known, cell.count, by_grade, cell.n_missing, exact=False)
 
 
 def gaps(missing: MissingSection, profile: str = "") -> Missingness:

@@ -83,13 +83,8 @@ def _bar(axes: Axes, bar: Grades, y: float, mm_per_percent: float) -> float:
 
 
 def _beside(axes: Axes, bar: Grades, reached: float, y: float, end: float) -> None:
-    known = (
-        WITHHELD
-        if bar.withheld
-        else f"{count(bar.count)}/{count(bar.n)} ({percent(bar.percent)})"
-        if bar.n
-        else "not known"
-    )
+    of = f"/{count(bar.n)}" if bar.exact else ""
+    known = WITHHELD if bar.withheld else f"{count(bar.count)}{of} ({percent(bar.percent)})" if bar.n else "not known"
     missing = f", {count(bar.missing)} missing" if bar.missing and bar.n else ""
     axes.text(
         reached + end * 0.012,

@@ -53,9 +53,9 @@ def _survival(group: SurvivalGroup) -> str:
         return f"{group.label}: no patients{_left_out(group)}."
     median = group.median_hours
     half = "half never became afebrile" if median is None else f"median {days(median)} days"
-    censored = group.n - group.events
+    censored = f", {group.n - group.events} censored" if group.exact else ""
     left_out = _left_out(group)
-    return f"{group.label}: n = {count(group.n)}, {group.events} afebrile, {censored} censored, {half}{left_out}."
+    return f"{group.label}: n = {count(group.n)}, {group.events} afebrile{censored}, {half}{left_out}."
 
 
 def _left_out(group: SurvivalGroup) -> str:
@@ -119,9 +119,8 @@ def _grades(bar: Grades) -> str:
         return WITHHELD if bar.withheld else "unknown"
     grades = [f"{found} grade {grade}" for grade, found in sorted(bar.by_grade.items()) if grade and found]
     detail = f" ({', '.join(grades)})" if grades else ""
-    return f"{bar.count} of {bar.n}, {percent(bar.percent)}{detail}" + (
-        f", {bar.missing} unknown" if bar.missing else ""
-    )
+    of = f" of {bar.n}" if bar.exact else ""
+    return f"{bar.count}{of}, {percent(bar.percent)}{detail}" + (f", {bar.missing} unknown" if bar.missing else "")
 
 
 @describe.register

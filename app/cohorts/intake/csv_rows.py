@@ -17,7 +17,7 @@ from app.clinical.refusal import InputError, RefusedInputError
 from app.cohorts.intake.cells import NOT_LISTED, pointer_of, read_cell
 from app.cohorts.intake.columns import TREATMENT, Column, Layout, treatment_of
 from app.cohorts.intake.lines import decoded, raw_lines
-from app.cohorts.intake.rows import LARGEST_RECORD, Chunks, Rows, SentRow, stream_refused
+from app.cohorts.intake.rows import LARGEST_RECORD, Chunks, Rows, SentRow, open_row_refused, stream_refused
 
 csv.field_size_limit(LARGEST_RECORD)
 
@@ -25,7 +25,10 @@ Tree = dict[Any, Any]
 
 
 def csv_rows(chunks: Chunks, layout: Layout) -> Rows:
-    """Read CSV; blank rows do not count. Raises RefusedInputError when header or text cannot be read."""
+    """Read CSV; blank rows do not count.
+
+    Raises RefusedInputError when header or text cannot be read, and when the last row lacks cells and a line end.
+    """
     lines = _Lines(chunks)
     reader = csv.reader(lines, strict=True)
     table = _cells(reader, lines)
@@ -34,7 +37,7 @@ def csv_rows(chunks: Chunks, layout: Layout) -> Rows:
         raise stream_refused("csv_empty", "The text is empty; the first line must name the columns.", 1)
     header = _Header.of(layout.header(names))
     for index, (cells, line) in enumerate(table):
-        yield _row(index, line, cells, header)
+        yield _row(index, line, cells, header, is_open=not lines.is_ended)
 
 
 class _Header(NamedTuple):
@@ -60,10 +63,11 @@ class _Lines:
         self._lines = raw_lines(chunks)
         self.number = 0
         self.taken = 0
+        self.is_ended = True
 
     def __iter__(self) -> Iterator[str]:
         for line, is_ended in self._lines:
-            self.number += 1
+            self.number, self.is_ended = self.number + 1, is_ended
             self.taken += len(line) + 1
             if self.taken > LARGEST_RECORD:
                 message = f"This row is larger than {LARGEST_RECORD} bytes; a quote may not be closed."
@@ -86,15 +90,17 @@ def _cells(reader: Iterator[list[str]], lines: _Lines) -> Iterator[tuple[list[st
             yield cells, start
 
 
-def _row(index: int, line: int, cells: Sequence[str], header: _Header) -> SentRow:
+def _row(index: int, line: int, cells: Sequence[str], header: _Header, *, is_open: bool) -> SentRow:
     columns = header.columns
+    if is_open and len(cells) < len(columns):
+        raise open_row_refused(line)
     if len(cells) != len(columns):
-        return SentRow(index, line, "", b"", (_ragged(cells, columns),))
+        return SentRow(index, line, "", b"", (_ragged(cells, columns),), None, is_open)
     try:
         tree = _tree(cells, header)
     except RefusedInputError as exc:
-        return SentRow(index, line, "", b"", exc.errors)
-    return SentRow(index, line, "", _written(tree).encode("utf-8"), (), partial(_explain, tree, columns))
+        return SentRow(index, line, "", b"", exc.errors, None, is_open)
+    return SentRow(index, line, "", _written(tree).encode("utf-8"), (), partial(_explain, tree, columns), is_open)
 
 
 def _ragged(cells: Sequence[str], columns: Sequence[Column]) -> InputError:

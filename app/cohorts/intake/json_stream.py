@@ -23,7 +23,9 @@ _SPACE: Final = re.compile(r"[ \t\n\r]*")
 # What a number is made of: one that ends where the text read so far ends may go on, "1" as "1e3" or "1.5".
 _OF_A_NUMBER: Final = re.compile(r"[-+.0-9eE]*")
 _LONGEST_MEMBER: Final = 100_000
-_decode: Final = json.JSONDecoder().raw_decode
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Numbers stay text: only where they end is asked here, and Python makes no number of thousands of digits.
+_decode: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 
 
 class Text:
@@ -150,6 +152,9 @@ class JsonBody:
         text = self._text.value(_LONGEST_MEMBER)
         name = json.loads(text) if text is not None else ""
         self._text.take(":")
+        if _SURROGATE.search(name):
+            message = "A key of this object holds half of a surrogate pair."
+            raise RefusedInputError(InputError("", "lone_surrogate", message))
         if name in self.members or (name == LIST and self.has_list):
             raise _refused(name, "duplicate_key", "This key occurs more than once in its object.")
         if name not in {LIST, *self._names}:

@@ -18,6 +18,10 @@ LARGEST_RECORD: Final = 1_000_000
 """Bytes of one record: what a single-record operation takes, too."""
 
 _BODY: Final = "The body "
+_OPEN: Final = (
+    "The text ends in this line without a line end, and the row is refused: the stream may have been cut. Nothing of "
+    "it is kept, because nobody can tell how many lines are missing. Send it whole, its last line with a line end."
+)
 
 Chunks: TypeAlias = Iterable[bytes]
 
@@ -41,7 +45,8 @@ class SentRow(Struct, frozen=True):
     """One record as it was sent.
 
     `line` counts from 1 (None in JSON), `pointer` leads from the whole text to the record (empty but in JSON), `raw` is
-    the record as JSON text. A row that cannot even be read has `errors` instead.
+    the record as JSON text. A row that cannot even be read has `errors` instead. `is_open`: the text ends in it without
+    a line end, so that it may be half of what was sent.
     """
 
     index: int
@@ -50,6 +55,7 @@ class SentRow(Struct, frozen=True):
     raw: bytes
     errors: tuple[InputError, ...] = ()
     explain: Callable[[InputError], InputError] | None = None
+    is_open: bool = False
 
     def blame(self, errors: Iterable[InputError]) -> tuple[RowError, ...]:
         """Return the reasons with their place: pointer from the whole text, and line."""
@@ -68,3 +74,8 @@ Rows: TypeAlias = Iterator[SentRow]
 def stream_refused(code: str, message: str, line: int | None = None, allowed: tuple[str, ...] = ()) -> Exception:
     """Make the refusal of a whole stream."""
     return RefusedInputError(RowError("", code, message, allowed, line))
+
+
+def open_row_refused(line: int | None) -> Exception:
+    """Make the refusal of a stream that ends in a row that is no good, and has no line end."""
+    return stream_refused("stream_cut", _OPEN, line)

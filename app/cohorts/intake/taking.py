@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from app.clinical.refusal import RefusedInputError
 from app.cohorts.intake.canonical import canonical
 from app.cohorts.intake.noticed import Notices
-from app.cohorts.intake.rows import IntakeError, RowError, Rows, SentRow
+from app.cohorts.intake.rows import IntakeError, RowError, Rows, SentRow, open_row_refused
 from app.cohorts.store.model import NewPatient
 from app.cohorts.summary import Hide, ImportReport, Refusal
 
@@ -157,13 +157,15 @@ class Intake:
         )
 
     def _taken(self, row: SentRow) -> NewPatient | None:
-        """Return a row's patient, or None when it is refused."""
+        """Return a row's patient, or None when it is refused. One that may have been cut is not skipped."""
         place = row.index + 1 if row.line is None else row.line
         try:
             if row.errors:
                 raise RefusedInputError(*row.errors)  # noqa: TRY301  # one way out for what every step refuses
             return self.of(self._read(row.raw), place)
         except RefusedInputError as exc:
+            if row.is_open and self.skips:
+                raise open_row_refused(row.line) from None
             self._refused += 1
             self._note(row.blame(exc.errors), place)
             return None
@@ -185,10 +187,14 @@ class Intake:
             self._work.told(self._received)
 
     def of(self, read: Read, place: int | None = None) -> NewPatient:
-        """Return the patient of a record, and count what was noticed of it. Raises RefusedInputError."""
+        """Return the patient of a record. Raises RefusedInputError."""
         accepted = self._deriver.accept(read.record, read.text)
-        derived, patient_id = accepted.derived, read.record.patient_id
         text = read.text if accepted.record is read.record else canonical(accepted.record)
+        return NewPatient(read.record.patient_id, text, accepted.derived, place)
+
+    def added(self, patient: NewPatient) -> None:
+        """Count what was noticed of a patient that was added: one whose id came before may yet be left out."""
+        derived, patient_id = patient.derived, patient.patient_id
         if derived.rounded:
             self._rounded.add(patient_id, [(_anywhere(one["field"]), ROUNDED) for one in derived.rounded])
         if derived.disagreements:
@@ -197,7 +203,6 @@ class Intake:
             self._warnings.add(patient_id, [(one["code"], one["message"]) for one in derived.warnings])
         if self._cautions:
             self._warnings.add(patient_id, self._cautions)
-        return NewPatient(patient_id, text, derived, place)
 
 
 def _anywhere(pointer: str) -> str:

@@ -138,7 +138,8 @@ def _tables(analysis: Analysis, links: Links) -> Iterator[Table]:
         yield table("Laboratory values", analysis.labs, "table-labs", links.csv("labs"))
     for number, curves in enumerate(_curves(analysis)):
         name = f"Defervescence {_LETTERS[number]}"
-        yield fever_table(name, curves, f"table-defervescence-{number + 1}", links.csv("defervescence"))
+        anchor, csv = f"table-defervescence-{number + 1}", links.csv("defervescence")
+        yield fever_table(name, curves, anchor, csv, exact=analysis.exact)
     if (heart := analysis.cardiac) is not None:
         for measure, name in ((heart.lvef, "Ejection fraction"), (heart.strain, "Strain")):
             yield heart_table(name, measure, heart, f"table-{measure.variable}", links.csv("cardiac"))

@@ -33,8 +33,11 @@ _FEVER: Final = (
 _HEART: Final = ("First echo", "Pairs", "First, of pairs", "Follow-up", "Difference")
 
 
-def fever_table(name: str, curves: FeverCurves, anchor: str, csv: str) -> Table:
-    """Return one line per group: who was followed, medians and restricted means with their limits, in days."""
+def fever_table(name: str, curves: FeverCurves, anchor: str, csv: str, *, exact: bool = True) -> Table:
+    """Return one line per group: who was followed, medians and restricted means with their limits, in days.
+
+    Of rounded counts (`exact` false) the difference, how many were censored, is left out.
+    """
     what = "sustained defervescence" if curves.sustained else "defervescence"
     labels = {head.group: head.label for head in curves.groups}
     return Table(
@@ -42,15 +45,15 @@ def fever_table(name: str, curves: FeverCurves, anchor: str, csv: str) -> Table:
         name=name,
         title=f"Time to {what} since {_SINCE[curves.time_zero]}",
         columns=tuple(Column(label, "") for label in _FEVER),
-        lines=tuple(_fever_line(curve, labels[curve.group]) for curve in curves.curves),
+        lines=tuple(_fever_line(curve, labels[curve.group], exact=exact) for curve in curves.curves),
         sentences=tuple(_fever_sentences(curves, labels)),
         csv=csv,
         head="Group",
     )
 
 
-def _fever_line(curve: FeverCurve, label: str) -> Line:
-    censored = None if curve.n is None or curve.events is None else curve.n - curve.events
+def _fever_line(curve: FeverCurve, label: str, *, exact: bool) -> Line:
+    censored = curve.n - curve.events if exact and curve.n is not None and curve.events is not None else None
     counts = (curve.n, curve.events, censored)
     estimates = (curve.median, curve.restricted_mean)
     cells = [Cell(count(n)) for n in counts]

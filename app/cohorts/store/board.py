@@ -1,4 +1,4 @@
-"""How far the jobs of this process have come: known here at once, and in the database about once a second."""
+"""The jobs of this process, and how far they have come: known here at once, in the database about once a second."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ class Board:
         self._lock = threading.Lock()
         self._told: dict[str, tuple[int, int | None]] = {}
         self._written: dict[str, float] = {}
+        self._held: set[str] = set()
+
+    def hold(self, job_id: str) -> None:
+        """Take down a job that this process is to end."""
+        with self._lock:
+            self._held.add(job_id)
+
+    def held(self) -> list[str]:
+        """Return the jobs that this process is to end."""
+        with self._lock:
+            return list(self._held)
 
     def tell(self, job_id: str, progress: int, total: int | None) -> bool:
         """Take down how far a job has come; returns whether it is time to write it into the database, too."""
@@ -38,8 +49,10 @@ class Board:
         with self._lock:
             return self._told.get(job_id)
 
-    def forget(self, job_id: str) -> None:
-        """Drop a job that has ended."""
+    def forget(self, *job_ids: str) -> None:
+        """Drop jobs that have ended, or that were never kept."""
         with self._lock:
-            self._told.pop(job_id, None)
-            self._written.pop(job_id, None)
+            for job_id in job_ids:
+                self._held.discard(job_id)
+                self._told.pop(job_id, None)
+                self._written.pop(job_id, None)

@@ -23,10 +23,10 @@ from app.cohorts.store.jobs import JobWriter
 from app.cohorts.store.model import Cohort, NewPatient, Patient
 from app.cohorts.store.reader import cohort_of
 from app.cohorts.store.recount import RecountWriter
-from app.database.tables import COHORTS, PATIENTS, STRATA, TALLIES
+from app.database.tables import COHORTS, JOBS, PATIENTS, STRATA, TALLIES
 
 Rules = Sequence[Mapping[str, Any]]
-OnDuplicate = Callable[[NewPatient], None]
+OnPatient = Callable[[NewPatient], None]
 
 
 class Writer(RecountWriter, AnswerWriter, JobWriter):
@@ -86,23 +86,32 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
             raise StaleVersionError(row.version)
         return self._take(row, created=False)
 
-    def add(self, cohort: Cohort, rows: Iterable[NewPatient], on_duplicate: OnDuplicate | None = None) -> int:
+    def add(
+        self,
+        cohort: Cohort,
+        rows: Iterable[NewPatient],
+        on_duplicate: OnPatient | None = None,
+        on_added: OnPatient = lambda _: None,
+    ) -> int:
         """Add patients in their order, as many as there are, in bounded memory; returns how many were added.
 
         The rows are drawn from the iterable as they are written. A patient id that the cohort holds already, or that
         came before, raises DuplicatePatientsError; with `on_duplicate` the row is handed to it and skipped instead.
+        Each row that is added is handed to `on_added`.
         """
         change, added = self._change(cohort), 0
         for chunk in bulk.chunks(rows):
             fresh = self._fresh(cohort, chunk, on_duplicate)
             if fresh:
                 bulk.insert(self._connection, [_row(change, row) for row in fresh])
+                for row in fresh:
+                    on_added(row)
             added += len(fresh)
         if added:
             self._did("patients.add", cohort.id, details={"patients": added})
         return added
 
-    def _fresh(self, cohort: Cohort, chunk: list[NewPatient], on_duplicate: OnDuplicate | None) -> list[NewPatient]:
+    def _fresh(self, cohort: Cohort, chunk: list[NewPatient], on_duplicate: OnPatient | None) -> list[NewPatient]:
         """Return the rows whose ids are new."""
         seen = bulk.known_ids(self._connection, cohort.number, [row.patient_id for row in chunk])
         fresh: list[NewPatient] = []
@@ -155,8 +164,11 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
             self._did("cohort.describe", cohort.id)
         return self.cohort(cohort.id)
 
-    def delete(self, cohort: Cohort) -> None:
-        """Delete a cohort with all its patients and tallies."""
+    def delete(self, cohort: Cohort, *, but_job: str | None = None) -> None:
+        """Delete a cohort with all its patients and tallies, and the jobs on it (but one), whose reports name patients.
+
+        A job that is under way keeps nothing then: it is found to be gone.
+        """
         self._change(cohort)
         del self._changes[cohort.number]
         if self._connection.dialect.name == "postgresql":
@@ -165,6 +177,8 @@ class Writer(RecountWriter, AnswerWriter, JobWriter):
         for table in (PATIENTS, STRATA, TALLIES):
             self._connection.execute(sa.delete(table).where(table.c.cohort_number == cohort.number))
         self._connection.execute(sa.delete(COHORTS).where(COHORTS.c.number == cohort.number))
+        on_it = (JOBS.c.tenant == cohort.tenant, JOBS.c.cohort_id == cohort.id, JOBS.c.id.is_distinct_from(but_job))
+        self._connection.execute(sa.delete(JOBS).where(*on_it))
         self._did("cohort.delete", cohort.id, details={"patients": cohort.n})
 
     def _take(self, row: sa.Row[Any], *, created: bool) -> Cohort:

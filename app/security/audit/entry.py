@@ -58,10 +58,16 @@ class Row:
     algorithm: str
 
     def hashed(self, position: int | None = None) -> str | None:
-        """Return the hash that its contents have (at another position); None under an algorithm not known here."""
+        """Return the hash that its contents have (at another position); None under an algorithm not known here.
+
+        What was written by hand and is no text, number or time has none: what is returned then fits no such row.
+        """
         if self.algorithm != ALGORITHM:
             return None
-        return row_hash(self.entry, self.position if position is None else position, self.prev_hash)
+        try:
+            return row_hash(self.entry, self.position if position is None else position, self.prev_hash)
+        except (TypeError, ValueError, ArithmeticError):
+            return f"not {self.row_hash}"
 
 
 @dataclass(frozen=True, slots=True)

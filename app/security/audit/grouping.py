@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Lock
 
+from app.database.errors import DatabaseUnavailableError
 from app.security.audit.entry import Entry
 
 
@@ -23,7 +24,10 @@ class _Waiting:
 
 
 class Grouped:
-    """Writes entries through `write`, which keeps all of those that it is given, or raises and keeps none."""
+    """Writes entries through `write`, which keeps all of those that it is given, or raises and keeps none.
+
+    A group that is not taken for one of its entries is written one by one: that one alone fails.
+    """
 
     def __init__(self, write: Callable[[Sequence[Entry]], None]) -> None:
         self._write = write
@@ -46,11 +50,31 @@ class Grouped:
         """Write what has come by now; each learns what became of it."""
         with self._queue_lock:
             group, self._queue = self._queue, []
+        error = self._written(group)
+        if error is None or len(group) == 1 or _is_of_all(error):
+            return
+        for number, one in enumerate(group):
+            one.error = None
+            error = self._written([one])
+            if error is not None and _is_of_all(error):
+                # The others would wait for the same, one after the other.
+                for other in group[number:]:
+                    other.error = error
+                return
+
+    def _written(self, group: Sequence[_Waiting]) -> Exception | None:
+        """Write a group and note in each what became of it; returns what kept it from being written."""
         try:
             self._write([one.entry for one in group])
         except Exception as exc:  # noqa: BLE001  # each of them raises it
             for one in group:
                 one.error = exc
-        else:
-            for one in group:
-                one.is_written = True
+            return exc
+        for one in group:
+            one.is_written = True
+        return None
+
+
+def _is_of_all(error: Exception) -> bool:
+    """Say whether the database took nothing at all; a chain that cannot be continued is one tenant's."""
+    return isinstance(error, DatabaseUnavailableError) and error.reason != "trail"

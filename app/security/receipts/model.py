@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.security.audit.entry import moment
+from app.security.caller import LONGEST_ID
 from app.security.canonical_json import canonical
 
 FORMAT: Final = "defervesce-receipt/1"
@@ -49,7 +50,7 @@ class Receipt(Kept):
     id: str = Field(max_length=64, pattern=_TOKEN, description="Id of the receipt")
     created_at: AwareDatetime = Field(strict=False, description="When the answer was given (UTC)")
     tenant: str = Field(max_length=_LONGEST, description="Tenant of the caller")
-    caller: str = Field(max_length=_LONGEST, description="Id of the caller")
+    caller: str = Field(max_length=LONGEST_ID, description="Id of the caller")
     operation: str = Field(max_length=_LONGEST, description="Operation that answered, such as anakinra_dose")
     input_sha256: str = Field(
         pattern=_HASH, description="SHA-256 of the validated input in canonical JSON, without its nulls"

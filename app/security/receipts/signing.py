@@ -8,7 +8,7 @@ import json
 from hashlib import sha256
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -83,13 +83,22 @@ def decoded(text: str) -> bytes:
 def _of_json(text: str) -> list[str]:
     told: dict[str, Any] = json.loads(text)
     keys = told.get("keys", [told])
-    return [_checked(str(key["x"])) for key in keys if key.get("crv") == ALGORITHM and "x" in key]
+    if not isinstance(keys, list):
+        raise ValueError("not a set of keys")  # noqa: TRY004  # as for any other file that is none
+    return [_checked(str(key["x"])) for key in keys if _is_ours(key) and "x" in key]
+
+
+def _is_ours(key: object) -> bool:
+    return isinstance(key, dict) and key.get("crv") == ALGORITHM
 
 
 def _of_text(text: str) -> str:
     if "BEGIN PUBLIC KEY" not in text:
         return _checked(text.strip().replace("+", "-").replace("/", "_").rstrip("="))
-    key = load_pem_public_key(text.encode())
+    try:
+        key = load_pem_public_key(text.encode())
+    except UnsupportedAlgorithm:
+        raise ValueError("the file holds a key of a kind that is not known here") from None
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("the file holds a key of another kind than Ed25519")  # noqa: TRY004  # of a file, not a type
     return encoded(key.public_bytes_raw())

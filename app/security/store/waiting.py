@@ -6,6 +6,7 @@ it is answered; whoever writes to the chain next takes it in. PostgreSQL needs n
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from app.database.engine import translated
+from app.database.errors import DatabaseUnavailableError
 from app.security.audit.entry import Entry, packed, unpacked
 
 SUFFIX: Final = "-audit"
 _AT_ONCE: Final = 500
 _SECONDS: Final = 5.0
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class WaitingRoom:
@@ -29,7 +32,8 @@ class WaitingRoom:
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Keep entries; they outlive a power cut. DatabaseUnavailableError."""
-        self._path.touch(mode=0o600)
+        with _of_files():
+            self._path.touch(mode=0o600)
         with self._open() as connection, connection:
             connection.execute("CREATE TABLE IF NOT EXISTS waiting (id TEXT PRIMARY KEY, entry TEXT NOT NULL)")
             rows = ((entry.id, packed(entry)) for entry in entries)
@@ -37,8 +41,9 @@ class WaitingRoom:
 
     def some(self) -> Sequence[Entry]:
         """Return the entries that came first, some hundred at most, in the order of their coming."""
-        if not self._path.exists():
-            return ()
+        with _of_files():
+            if not self._path.exists():
+                return ()
         with self._open() as connection:
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'waiting'").fetchone() is None:
                 return ()
@@ -56,3 +61,13 @@ class WaitingRoom:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             yield connection
+
+
+@contextmanager
+def _of_files() -> Iterator[None]:
+    """Turn the system's errors about the file itself into DatabaseUnavailableError; their text names a path."""
+    try:
+        yield
+    except OSError as exc:
+        code = errno.errorcode.get(exc.errno or 0)
+        raise DatabaseUnavailableError("full" if exc.errno in _NO_ROOM else "read_only", code) from None
