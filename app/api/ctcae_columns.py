@@ -64,17 +64,17 @@ def answer_columns(
     grader: Grader, version: Version, sent: Mapping[str, msgspec.Raw], *, override: bool, most: int
 ) -> Iterator[bytes]:
     """Grade columns and yield the answer in pieces; raises `RefusedInputError` where the columns do not fit."""
-    columns = _decoded(grader, sent, most)
+    columns = _decoded(grader, version, sent, most)
     graded = _graded(grader, version, columns, override=override)
     return _written(version, graded)
 
 
 def fact_names(grader: Grader) -> frozenset[str]:
-    """Name the facts that may come as columns."""
+    """Name the facts that may come as columns, of whichever version."""
     return frozenset().union(*(v.laboratory_facts for v in grader.versions.all.values()))
 
 
-def _decoded(grader: Grader, sent: Mapping[str, msgspec.Raw], most: int) -> dict[str, Column]:
+def _decoded(grader: Grader, version: Version, sent: Mapping[str, msgspec.Raw], most: int) -> dict[str, Column]:
     facts = fact_names(grader)
     known = {_TERM, _UNIT, *NUMBERS, *facts}
     strange = islice((name for name in sent if name not in known), _LISTED)
@@ -88,6 +88,8 @@ def _decoded(grader: Grader, sent: Mapping[str, msgspec.Raw], most: int) -> dict
     for name, raw in sent.items():
         if name != _TERM and (name in _NEEDED or raw != _ABSENT):
             columns[name] = _column(name, raw, is_fact=name in facts)
+    for name in facts.intersection(columns) - version.laboratory_facts:
+        columns[name] = _foreign(name, columns[name], version)
     odd = [name for name, column in columns.items() if column.size != size]
     if odd:
         raise RefusedInputError(*(_length(name, size) for name in odd))
@@ -167,6 +169,15 @@ def _fact_column(name: str, raw: msgspec.Raw) -> Column:
     else:
         faults = {}
     return Column(np.fromiter(map(_FACT.__getitem__, found), np.int8, len(found)), len(found), faults)
+
+
+def _foreign(name: str, column: Column, version: Version) -> Column:
+    """Refuse the rows that state a fact which this version does not ask for: it must not look as if it had counted."""
+    message = f"No laboratory term of version {version.version} is graded by this field."
+    error = InputError(f"/{name}", "field_not_of_term", message)
+    stated = np.flatnonzero(column.items != UNKNOWN).tolist()
+    nothing = np.full(column.size, UNKNOWN, np.int8)
+    return Column(nothing, column.size, column.faults | dict.fromkeys(stated, error))
 
 
 def _is_number(value: object) -> bool:

@@ -21,6 +21,7 @@ from app.api.problems import ProblemError, document, refused
 from app.api.strict_json import check_json
 from app.clinical.ctcae.bulk.columns import NOT_JUDGED, Columns, Judgements, Memory, judge_columns
 from app.clinical.ctcae.bulk.names import Placed, numbered, place_names
+from app.clinical.ctcae.bulk.truth import UNKNOWN
 from app.clinical.ctcae.conditions import NUMBERS
 from app.clinical.ctcae.grading import Grader
 from app.clinical.ctcae.laboratory_terms import LaboratoryTerm
@@ -83,9 +84,10 @@ class Records:
         units = [None if u is UNSET else u for u in rows.columns["unit"]]
         placed = place_names(self._grader, version, numbered(rows.columns["term"]), numbered(units))
         facts = stated_facts(rows)
+        foreign = [facts.pop(name) for name in facts.keys() - version.laboratory_facts]
         table = Columns(placed.place, placed.placements, [numbers(rows.columns[n]) for n in NUMBERS], facts)
         judged = judge_columns(table, override=batch.override, memory=memory)
-        plain, values = _plain(placed, judged, table)
+        plain, values = _plain(placed, judged, table, foreign)
         if not len(plain):
             return (), []
         which, templates = _templates(version, placed, judged, facts, plain)
@@ -117,13 +119,20 @@ class Records:
         return batch.version if batch.is_strict or record.version is None else None
 
 
-def _plain(placed: Placed, judged: Judgements, table: Columns) -> tuple[NDArray[np.intp], list[float]]:
-    """Return the rows with a placement, a value and nothing that needs a sentence of its own, and their values."""
+def _plain(
+    placed: Placed, judged: Judgements, table: Columns, foreign: Sequence[NDArray[np.int8]]
+) -> tuple[NDArray[np.intp], list[float]]:
+    """Return the rows with a placement, a value and nothing that needs a sentence of its own, and their values.
+
+    A row that states a `foreign` fact, one that its version does not ask for, is left out: it is refused.
+    """
     value = table.numbers[0]
     if value is None:
         return np.zeros(0, np.intp), []
     plain = (placed.place != NOT_JUDGED) & ~np.isnan(value)
     plain[[*judged.refused, *judged.cautions]] = False
+    for column in foreign:
+        plain &= column == UNKNOWN
     rows = np.flatnonzero(plain)
     return rows, value[rows].tolist()
 

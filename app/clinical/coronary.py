@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.clinical.arithmetic import exact, significant
 from app.clinical.criteria import Criteria
-from app.clinical.evidence import MET, NOT_MET, Finding
+from app.clinical.evidence import MET, NOT_MET, Finding, Truth
 from app.clinical.facts import Facts
 from app.clinical.presentation import ZScoreFormula
 from app.clinical.rulebook import Rulebook
@@ -112,7 +112,8 @@ class Artery:
         self._mm = f"echocardiogram.{name}_mm"
         self._giant_mm = c.measured(f"coronary.{name}.giant_mm", "coronary.giant_mm", self._mm)
         self._rungs = {rung: c.measured(f"coronary.{name}.{rung}", f"coronary.{rung}", self._z) for rung in _LADDER}
-        self._fall = c.measured(f"coronary.{name}.fall", "coronary.fall", f"{self._z}_previous")
+        self._previous = f"{self._z}_previous"
+        self._fall = c.measured(f"coronary.{name}.fall", "coronary.fall", self._z, self._previous)
         self._asked = (self._rungs["dilation_only"].stated(None),)
 
     def judge(self, z: float | None, mm: float | None, previous: float | None) -> ArteryJudgement:
@@ -136,8 +137,10 @@ class Artery:
         basis = self._rungs["dilation_only"].measured(z)
         if previous is None or self._rungs["dilation_only"].holds(previous):
             return ArteryJudgement(_ONE["none"], (basis,), self._z)
-        fall = self._fall.measured(significant(exact(previous) - exact(z)))
-        return ArteryJudgement(_ONE["dilation_only" if fall.status == MET else "none"], (fall, basis), self._z)
+        fall = significant(exact(previous) - exact(z))
+        status: Truth = MET if self._fall.holds(fall) else NOT_MET
+        shown = self._fall.finding(status, {self._z: z, self._previous: previous, "fall": float(fall)})
+        return ArteryJudgement(_ONE["dilation_only" if status == MET else "none"], (shown, basis), self._z)
 
 
 @cache

@@ -91,6 +91,7 @@ class KawasakiFlag:
         self._lad, self._rca = Bound(rules, "echo.lad"), Bound(rules, "echo.rca")
         self._lad_wide, self._rca_wide = Bound(rules, "echo.lad.suggestive"), Bound(rules, "echo.rca.suggestive")
         self._lvef = Bound(rules, "echo.lvef")
+        self._giant = Bound(rules, "coronary.giant_mm")
         self._limit = lru_cache(maxsize=_KEPT_AGES)(ReferenceLimits(rulebook).hemoglobin_lower_limit)
 
     def judge(
@@ -154,6 +155,7 @@ class KawasakiFlag:
             self._lad(echo.lad_z),
             self._rca(echo.rca_z),
             echo.coronary_aneurysm,
+            True in {self._giant(echo.lad_mm), self._giant(echo.rca_mm)},  # a smaller diameter proves nothing
             enough(
                 self._suggestive,
                 (
@@ -194,7 +196,7 @@ class ShockFlag:
         """Judge one child."""
         hypotension = hemodynamics.hypotension
         if hypotension is None and hemodynamics.systolic_bp_mmhg is not None:
-            hypotension = self._pals.limit(age_years).holds(hemodynamics.systolic_bp_mmhg)
+            hypotension = self._pals.holds(age_years, hemodynamics.systolic_bp_mmhg)
         refractory = hemodynamics.fluid_refractory
         if refractory is None and every(self._bolus(hemodynamics.fluid_bolus_ml_kg), hypotension) is True:
             refractory = True

@@ -111,7 +111,7 @@ class IncompleteKawasaki:
         self._esr = c.measured("kd.esr", "esr", "labs.esr")
         self._supported = c.combined("kd.incomplete.support", "support", "any")
         self._labs = SupplementalLabs(rules, hemoglobin_limit)
-        self._echo = KawasakiEcho(c)
+        self._echo = KawasakiEcho(rules)
 
     def judge(self, facts: Facts, five_days: Finding, signs: tuple[Finding, ...], cautions: list[Caution]) -> Finding:
         """Judge one child whose fever and principal features are judged."""

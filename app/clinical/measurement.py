@@ -40,7 +40,8 @@ class LabMeasurement(BaseModel):
         examples=["mg/L"],
     )
     lower_limit: float | None = Field(
-        default=None, description="Lower limit of the laboratory's reference range in `unit`; null or absent: unknown"
+        default=None,
+        description="Lower limit of the laboratory's reference range in `unit`; null, absent or 0: unknown",
     )
     upper_limit: float | None = Field(
         default=None, description="Upper limit of the laboratory's reference range in `unit`; null or absent: unknown"
@@ -95,7 +96,8 @@ def measured(  # noqa: PLR0913 - a result, what names it, and how to judge it
     Raises `RefusedInputError` with every number at fault: `out_of_range`, `implausible`, `limits_reversed`.
     """
     value = unit.to_canonical(sent)
-    lower = None if lab.lower_limit is None else unit.to_canonical(lab.lower_limit)
+    # A lower limit of 0 says that there is none: nothing lies below it, and nothing is shown to be normal by it.
+    lower = unit.to_canonical(lab.lower_limit) if lab.lower_limit else None
     upper = None if lab.upper_limit is None else unit.to_canonical(lab.upper_limit)
     judgement = analyte.tiers.judge(value, f"{pointer}/value", override=override, shown=unit.tiers)
     if judgement is not GOOD or lower is not None or upper is not None:
@@ -116,7 +118,7 @@ def _limits(
     analyte: Analyte, unit: Unit, limits: tuple[Decimal | None, Decimal | None], pointer: str, *, override: bool
 ) -> Iterator[Judgement]:
     lower, upper = limits
-    if lower:  # a lower limit of 0 says that there is none; it is believable for every analyte
+    if lower is not None:
         yield analyte.limits.judge(lower, f"{pointer}/lower_limit", override=override, shown=unit.limits)
     if upper is not None:
         yield analyte.limits.judge(upper, f"{pointer}/upper_limit", override=override, shown=unit.limits)

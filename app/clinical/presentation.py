@@ -93,7 +93,8 @@ class VasoactiveInfusion(Part):
 
     agent: Agent = Field(description="The drug")
     rate: float | None = Field(
-        default=None, description="ug/kg/min, but vasopressin units/kg/min; null = running, rate unknown"
+        default=None,
+        description="ug/kg/min, but vasopressin units/kg/min; null: it is not known whether or how fast it runs",
     )
 
 

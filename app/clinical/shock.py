@@ -12,7 +12,7 @@ from typing import Final
 
 from app.clinical.arithmetic import DAYS_PER_YEAR, PERCENT, exact, plain, significant
 from app.clinical.criteria import Criteria
-from app.clinical.evidence import MET, NOT_MET, Criterion, Finding, Truth, disagree, reference
+from app.clinical.evidence import MET, NOT_MET, UNKNOWN, Criterion, Finding, Truth, disagree, reference
 from app.clinical.facts import Facts
 from app.clinical.rulebook import Rulebook
 from app.clinical.rulebook.model import Threshold
@@ -22,11 +22,16 @@ from app.clinical.warning import Caution
 DISAGREE: Final = "stated_and_measured_disagree"
 _SYSTOLIC: Final = "hemodynamics.systolic_bp_mmhg"
 _BASELINE: Final = "hemodynamics.baseline_systolic_bp_mmhg"
+_STATED: Final = "hemodynamics.hypotension"
 _MEASURED: Final = "shock.hypotension.measured"
 
 
 class PalsHypotension:
-    """The systolic limits of PALS, one criterion for each completed year of age."""
+    """The systolic limits of PALS, one criterion for each completed year of age.
+
+    An age of exactly 0 is a newborn's, or whole years of a child of up to 12 months: what the two limits judge
+    differently stays unknown.
+    """
 
     def __init__(self, rulebook: Rulebook) -> None:
         self.rules = rulebook["pals-hypotension"]
@@ -37,6 +42,8 @@ class PalsHypotension:
         self._neonate = criteria.measured(_MEASURED, "systolic.neonate", _SYSTOLIC)
         self._infant = criteria.measured(_MEASURED, "systolic.infant", _SYSTOLIC)
         self._adolescent = criteria.measured(_MEASURED, "systolic.adolescent", _SYSTOLIC)
+        self._open = criteria.stated(_MEASURED, "systolic.open", _STATED)
+        self.age_zero = Caution(code="age_zero_leaves_hypotension_open", message=self.rules.text("caution.age_zero"))
         self._children = {
             years: self._child(years) for years in range(int(self.rules.threshold("age.adolescent").value) + 1)
         }
@@ -50,15 +57,29 @@ class PalsHypotension:
 
     def judge(self, facts: Facts) -> Finding:
         """Compare the systolic pressure with the limit for age."""
-        return self.limit(facts.age_years).measured(facts.hemodynamics.systolic_bp_mmhg)
+        age_years, systolic = facts.age_years, facts.hemodynamics.systolic_bp_mmhg
+        if systolic is not None and self._is_open(age_years, systolic):
+            return self._open.unknown(_STATED, used={_SYSTOLIC: systolic})
+        return self._limit(age_years, systolic).measured(systolic)
 
-    def limit(self, age_years: float) -> Criterion:
-        """Return the criterion that holds at an age in years."""
+    def holds(self, age_years: float, systolic: float) -> bool | None:
+        """Say whether a pressure is hypotension at an age in years; None where the age leaves it open."""
+        if self._is_open(age_years, systolic):
+            return None
+        return self._limit(age_years, systolic).holds(systolic)
+
+    def _is_open(self, age_years: float, systolic: float) -> bool:
+        return age_years == 0 and self._infant.holds(systolic) and not self._neonate.holds(systolic)
+
+    def _limit(self, age_years: float, systolic: float | None) -> Criterion:
+        """Return the criterion that holds at an age in years; at 0 the one that decides for any age below a year."""
         completed_years = int(age_years)
         if self._is_adolescent(completed_years):
             return self._adolescent
         if not self._is_infant(completed_years):
             return self._children[completed_years]
+        if age_years == 0 and systolic is not None and not self._infant.holds(systolic):
+            return self._infant
         days = int(significant(exact(age_years) * DAYS_PER_YEAR))
         return self._neonate if self._is_neonate(days) else self._infant
 
@@ -82,9 +103,7 @@ class CardiovascularShock:
         c = Criteria(self.rules)
         self._cv_shock = c.combined("shock.cv", "cv_shock", "all")
         self._hypotension = c.compact("shock.hypotension", "hypotension", "first_known")
-        self._stated_hypotension = c.stated(
-            "shock.hypotension.stated", "hypotension.stated", "hemodynamics.hypotension"
-        )
+        self._stated_hypotension = c.stated("shock.hypotension.stated", "hypotension.stated", _STATED)
         self._refractory = c.combined("shock.fluid_refractory", "fluid_refractory", "first_known")
         self._stated_refractory = c.stated(
             "shock.fluid_refractory.stated", "fluid_refractory.stated", "hemodynamics.fluid_refractory"
@@ -118,8 +137,11 @@ class CardiovascularShock:
             )
             if disagree(one, other)
         ]
-        if hemodynamics.hypotension is None and hypotension.status == NOT_MET and support.status == MET:
-            cautions.append(self._treated_pressure)
+        if hemodynamics.hypotension is None:
+            if hypotension.status == NOT_MET and (support.status == MET or self._vasoactives.may_run(facts)):
+                cautions.append(self._treated_pressure)
+            if hemodynamics.systolic_bp_mmhg is not None and hypotension.status == UNKNOWN:
+                cautions.append(self.pals.age_zero)
         return ShockJudgement(
             self._cv_shock(hypotension, self._refractory(said, proven), support), hypotension, cautions
         )

@@ -45,6 +45,11 @@ class Vasoactives:
             return self._list_unknown
         return self._any_running(*[self._running[i.agent].measured(i.rate) for i in infusions])
 
+    @staticmethod
+    def may_run(facts: Facts) -> bool:
+        """Say whether an infusion is listed that is not known to stand still."""
+        return any(i.rate != 0 for i in facts.hemodynamics.vasoactive_infusions or ())
+
     def score(self, facts: Facts) -> float | None:
         """Return the vasoactive-inotropic score; None while the list or the rate of one of its agents is unknown."""
         infusions = facts.hemodynamics.vasoactive_infusions

@@ -128,7 +128,7 @@ def _about(table: Integers, p_value: float | None) -> tuple[Note, ...]:
         message = "All counts stand in one row or one column: no other table is possible, so nothing can be found."
         notes.append(Note(code="empty_margin", message=message))
     if p_value == 0:
-        message = "p is smaller than a double can hold (about 1e-290); it is not zero."
+        message = "p is smaller than the computation can hold (less than about 1e-290); it is not zero."
         notes.append(Note(code="p_value_underflow", message=message))
     return tuple(notes)
 

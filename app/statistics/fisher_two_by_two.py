@@ -1,7 +1,7 @@
 """Fisher's exact test of a 2 x 2 table and the conditional odds ratio, for margins of any size.
 
 Given the margins the upper left count follows Fisher's noncentral hypergeometric distribution. Its weights are the
-running product of the ratios of neighbours, outward from the mode as far as a double reaches: no factorials, no
+running product of the ratios of neighbours, outward from the mode as far as p can be told: no factorials, no
 cancellation, and a cost that grows with the standard deviation of the count. p as R's fisher.test: the sum of all
 tables that are at most as probable, within a relative 1e-7. Odds ratio: conditional maximum likelihood with the limits
 of Clopper-Pearson type (Cornfield J. 1956), each solved to the last digits by Newton's method.
@@ -23,7 +23,9 @@ from app.statistics.normal import normal_quantile
 from app.statistics.scaling import Integers
 
 TOLERANCE: Final = 1e-7
-_EVERYTHING: Final = 40  # standard deviations from the mode to where a double ends
+# The mode's weight. Its distance to the end of a double leaves every quotient that a double holds all its digits.
+_OF_MODE: Final = 2.0**900
+_EVERYTHING: Final = 40  # standard deviations from the mode to where a quotient of two weights ends
 _BULK: Final = 12  # and to where nothing more changes a sum
 _STEPS: Final = 200
 _CLOSE: Final = 1e-13
@@ -49,7 +51,7 @@ class Margins:
         return min(self.first, self.column)
 
     def weights(self, reach: int, log_odds: float = 0.0) -> tuple[Integers, NDArray[np.float64]]:
-        """Return counts of the upper left cell and their probabilities, up to a factor, the mode's being 1.
+        """Return counts of the upper left cell and their probabilities, up to a factor: the mode's is _OF_MODE.
 
         Counts that lie more than `reach` standard deviations from the mode are left out.
         """
@@ -61,10 +63,9 @@ class Margins:
         k = counts[:-1].astype(np.float64)
         ratios = (self.first - k) * (self.column - k) / ((k + 1) * (self.second - self.column + k + 1))
         ratios *= math.exp(log_odds)
-        weights = np.ones(counts.size)
-        weights[mode - low + 1 :] = np.cumprod(ratios[mode - low :])
-        weights[: mode - low] = np.cumprod(1 / ratios[: mode - low][::-1])[::-1]
-        return counts, weights
+        upward = np.cumprod(np.append(_OF_MODE, ratios[mode - low :]))
+        downward = np.cumprod(np.append(_OF_MODE, 1 / ratios[: mode - low][::-1]))[:0:-1]
+        return counts, np.concatenate([downward, upward])
 
     def cells(self, k: int) -> tuple[int, int, int, int]:
         """Return the four counts of the table whose upper left one is k."""
@@ -83,7 +84,7 @@ class Margins:
 def p_value(table: Integers) -> float:
     """Return the two-sided p: all tables with these margins that are at most as probable as this one.
 
-    0 stands for less than a double holds.
+    0 stands for less than a double holds (5e-324).
     """
     margins, observed = _margins(table), int(table[0, 0])
     counts, weights = margins.weights(_EVERYTHING)

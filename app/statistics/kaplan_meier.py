@@ -167,14 +167,19 @@ def _crossing(table: LifeTable, at_risk: Integers, survival: Floats) -> float | 
     doubt = _DOUBT * (table.times.size + 1)
     place = int(np.argmax(np.append(survival <= 0.5 + doubt, True)))
     while place < survival.size and (sign := _against_half(table, at_risk, survival, place, doubt)) > 0:
-        place += 1
+        place = _next_drop(table, place)
     if place == survival.size:
         return None
     if sign < 0:
         return float(table.times[place])
-    later = np.flatnonzero(table.events[place + 1 :])
-    end = place + 1 + int(later[0]) if later.size else -1
+    end = min(_next_drop(table, place), survival.size - 1)
     return _middle(float(table.times[place]), float(table.times[end]))
+
+
+def _next_drop(table: LifeTable, place: int) -> int:
+    """Return the next place with events, before which the curve is flat; past the last place if there is none."""
+    drops = table.events[place + 1 :] > 0
+    return place + 1 + int(np.argmax(drops)) if drops.any() else table.times.size
 
 
 def _against_half(table: LifeTable, at_risk: Integers, survival: Floats, place: int, doubt: float) -> int:

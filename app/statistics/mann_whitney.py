@@ -153,12 +153,12 @@ def _spread(tally: Tally, values: Integers) -> Integers:
 
 
 def _too_much(work: float) -> StatisticsInputError:
-    taken = "more than a double can count" if math.isinf(work) else f"{work:.1e}"
+    most = f"would take {work:.1e} additions, and at most {WORK_LIMIT:.0e} are made"
+    what = "has more counts than are held, or larger ones than a double holds" if math.isinf(work) else most
     return StatisticsInputError(
         "/method",
         "too_much_work",
-        f"The exact distribution would take {taken} additions, and at most {WORK_LIMIT:.0e} are made. "
-        "Use auto or asymptotic.",
+        f"The exact distribution {what}. Use auto or asymptotic.",
     )
 
 

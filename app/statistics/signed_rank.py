@@ -25,6 +25,8 @@ from app.statistics.tally import Tally
 
 MOST_EXACT: Final = 1_000
 """Non-zero differences up to which the test is exact: half a second; 2**1000 still fits a double."""
+_MOST_COUNTS: Final = 20_000_000
+_MOST_ADDITIONS: Final = 1_100_000_000
 EXACT: Final = "Wilcoxon matched-pairs signed rank test, exact distribution given the ties"
 ASYMPTOTIC: Final = "Wilcoxon matched-pairs signed rank test, normal approximation with tie and continuity correction"
 _ZEROS: Final = {"wilcox": "zeros dropped", "pratt": "zeros ranked and dropped (Pratt)"}
@@ -71,7 +73,8 @@ class SignedRanks:
 def signed_rank(differences: Tally, zeros: Zeros = "wilcox", method: RankMethod = "auto") -> SignedRank:
     """Test whether differences are symmetrical about zero.
 
-    `auto` is exact up to MOST_EXACT differences that are not zero. StatisticsInputError: `exact` was asked for past it.
+    `auto` is exact up to MOST_EXACT differences that are not zero, and fewer where zeros that are ranked make ranks
+    large. StatisticsInputError: `exact` was asked for past it.
     """
     ranks = SignedRanks.of(differences, zeros)
     if not differences.n:
@@ -80,15 +83,23 @@ def signed_rank(differences: Tally, zeros: Zeros = "wilcox", method: RankMethod 
     if not ranks.n:
         note = Note(code="all_differences_zero", message="Every difference is zero: nothing speaks for a change.")
         return _result(ranks, zeros, 1.0, exact=True, notes=(note,))
-    if method == "exact" and ranks.n > MOST_EXACT:
+    if method == "exact" and not _is_feasible(ranks):
         raise StatisticsInputError(
             "/method",
             "too_much_work",
-            f"The exact distribution is computed up to {MOST_EXACT} differences that are not zero. "
-            "Use auto or asymptotic.",
+            f"The exact distribution is computed up to {MOST_EXACT} differences that are not zero, and fewer beside "
+            "many zeros that are ranked. Use auto or asymptotic.",
         )
-    exact = method != "asymptotic" and ranks.n <= MOST_EXACT
+    exact = method != "asymptotic" and _is_feasible(ranks)
     return _result(ranks, zeros, _exact_p(ranks) if exact else _asymptotic_p(ranks), exact=exact)
+
+
+def _is_feasible(ranks: SignedRanks) -> bool:
+    """Say whether the exact distribution takes a second at most, and memory that there is."""
+    if ranks.n > MOST_EXACT:
+        return False
+    size = int(np.sum(ranks.ranks * ranks.counts)) // int(np.gcd.reduce(ranks.ranks))
+    return size <= _MOST_COUNTS and size * ranks.n <= _MOST_ADDITIONS
 
 
 def exact_distribution(ranks: Integers, counts: Integers) -> tuple[int, NDArray[np.float64]]:
@@ -97,8 +108,8 @@ def exact_distribution(ranks: Integers, counts: Integers) -> tuple[int, NDArray[
     ways = np.zeros(int(np.sum(ranks * counts)) // unit + 1)
     ways[0], reached = 1.0, 1
     for rank, count in zip((ranks // unit).tolist(), counts.tolist(), strict=True):
-        checkpoint()
         for _ in range(count):
+            checkpoint()
             ways[rank : rank + reached] += ways[:reached].copy()
             reached += rank
     return unit, ways

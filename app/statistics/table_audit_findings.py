@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -70,13 +69,9 @@ def _implied(place: int, size: int, rows: Sequence[Checked]) -> list[int] | None
     if not pairs:
         return None
     least = max([1, size // 2, *(count for _, count in pairs)])
-    fitting: list[int] = []
-    for n in range(least, 2 * size + 1):
-        if all(percent.stands_for(Fraction(100 * count, n)) for percent, count in pairs):
-            fitting.append(n)
-        if len(fitting) > _MOST_SIZES:
-            return None
-    return fitting
+    ranges = [percent.sizes_of(count, least, 2 * size) for percent, count in pairs]
+    fitting = range(max(r.start for r in ranges), min(r.stop for r in ranges))
+    return None if len(fitting) > _MOST_SIZES else list(fitting)
 
 
 def _sums(asked: TableAuditRequest) -> Iterator[AuditFinding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -57,6 +58,31 @@ class Printed:
             return False
         below = not self.low.is_finite() or Fraction(self.low) <= number
         return below and (not self.high.is_finite() or number <= Fraction(self.high))
+
+    def counts_of(self, size: int) -> range:
+        """Return the counts of a group of this size whose percents may be printed so."""
+        least, most = 0, size
+        if self.low.is_finite():
+            edge = Fraction(self.low) * size / 100
+            least = math.floor(edge) + 1 if self.sign == ">" else math.ceil(edge)
+        if self.high.is_finite():
+            edge = Fraction(self.high) * size / 100
+            most = math.ceil(edge) - 1 if self.sign == "<" else math.floor(edge)
+        return range(max(0, least), min(size, most) + 1)
+
+    def sizes_of(self, count: int, least: int, most: int) -> range:
+        """Return the sizes from `least` to `most` of a group of which `count` may be printed so."""
+        if not count:
+            return range(least, most + 1) if self.stands_for(Fraction(0)) else range(0)
+        if self.low.is_finite() and self.low > 0:
+            edge = 100 * count / Fraction(self.low)
+            most = min(most, math.ceil(edge) - 1 if self.sign == ">" else math.floor(edge))
+        if self.high.is_finite():
+            if self.high <= 0:
+                return range(0)
+            edge = 100 * count / Fraction(self.high)
+            least = max(least, math.floor(edge) + 1 if self.sign == "<" else math.ceil(edge))
+        return range(least, most + 1)
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from app.statistics.table_audit_search import Testable
 from app.statistics.table_audit_tests import RowTest, recomputed
 
 _PAIR = 2
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,8 @@ def check(row: AuditRow, sizes: Sequence[int], budget: float) -> Checked:
 
 
 def counts_of(printed: Printed, size: int) -> list[int]:
-    """Return the counts of a group that a printed percent may stand for."""
-    near = int(printed.value * size / 100)
-    reach = size if printed.sign != "=" else 1 + size // (50 * 10**printed.decimals)
-    least, most = max(0, near - reach), min(size, near + reach)
-    return [count for count in range(least, most + 1) if printed.stands_for(Fraction(100 * count, size))][:5]
+    """Return the counts of a group that a printed percent may stand for, the five smallest."""
+    return list(printed.counts_of(size)[:_MOST_NAMED])
 
 
 def shown(p_value: float | None) -> str:

@@ -30,6 +30,7 @@ _TOLERANCE: Final = 10**7  # tables within a relative 1e-7 are as probable as th
 _LARGEST_DOUBLED: Final = 5_000
 _WORK_OF_A_SMALL_ONE: Final = 1_000.0
 _WORK_OF_A_CALL: Final = 10_000.0
+_WORK_OF_A_TABLE: Final = 80.0
 
 
 class RowTest(NamedTuple):
@@ -51,7 +52,12 @@ def recomputed(counts: Sequence[int], sizes: Sequence[int], budget: float = math
 
 def work_of(counts: Sequence[int], sizes: Sequence[int]) -> float:
     """Return how much work the exact test of a row is, about: 5 million units take a second."""
-    if len(sizes) == _PAIR or _tables(counts, sizes) <= _FEW_TABLES:
+    if len(sizes) == _PAIR:
+        # The tables that weigh anything are some of the least expected count's square roots.
+        total = sum(counts)
+        least = min(total, sum(sizes) - total) * min(sizes) / max(sum(sizes), 1)
+        return _WORK_OF_A_SMALL_ONE + _WORK_OF_A_TABLE * math.sqrt(1 + least)
+    if _tables(counts, sizes) <= _FEW_TABLES:
         return _WORK_OF_A_SMALL_ONE
     return _WORK_OF_A_CALL + fisher_larger.Layout.of(_table(counts, sizes)).work()
 

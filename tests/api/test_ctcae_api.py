@@ -173,6 +173,39 @@ class TestColumns:
         answer = batch(client, {"columns": {"term": ["anemia"], "value": [None], "unit": ["g/dL"]}}).json()
         assert (answer["grade"], answer["possible_grades"]) == ([None], [[0, 1, 2, 3, 4]])
 
+    @pytest.mark.parametrize(
+        ("version", "fact"),
+        [
+            ("5.0", "fasting"),
+            ("5.0", "moderate_or_severe_symptoms"),
+            ("4.03", "steroids_initiated"),
+            ("4.03", "moderate_or_severe_symptoms"),
+        ],
+    )
+    def test_a_fact_of_another_version_is_refused_in_all_three_shapes(
+        self, client: TestClient, version: str, fact: str
+    ) -> None:
+        sent = [{**ANC, fact: stated} for stated in (True, False, None)]
+        alone = [client.post(GRADE, json={**record, "version": version}) for record in sent]
+        assert [r.status_code for r in alone] == [422, 422, 200]
+        error = alone[0].json()["errors"][0]
+        assert (error["pointer"], error["code"]) == (f"/{fact}", "field_not_of_term")
+        assert alone[2].json()["grade"] == 3
+        results = batch(client, {"version": version, "records": sent}).json()["results"]
+        assert [r["status"] for r in results] == [422, 422, 200]
+        assert results[0]["problem"]["errors"] == alone[0].json()["errors"]
+        assert results[2]["result"]["grade"] == 3
+        columns = {name: [record[name] for record in sent] for name in sent[0]}
+        answer = batch(client, {"version": version, "columns": columns}).json()
+        assert answer["grade"] == [None, None, 3]
+        assert list(answer["problems"]) == ["0", "1"]
+        assert all(f"/{fact} (field_not_of_term)" in text for text in answer["problems"].values())
+
+    def test_lines_of_several_versions_keep_their_own_facts(self, client: TestClient) -> None:
+        sent = [{**ANC, "version": version, "fasting": True} for version in ("4.03", "5.0")]
+        answers = lines(client, "\n".join(map(json.dumps, sent))).text.splitlines()
+        assert [json.loads(a)["status"] for a in answers] == [200, 422]
+
     def test_what_no_check_explains_is_refused(self, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(raw: bytes) -> None:
             raise msgspec.DecodeError(str(len(raw)))

@@ -73,7 +73,7 @@ class Maker:
         upper = round(lower * self.rng.choice((1.1, 1.5, 2, 3.3)) + 0.1, 3)
         baseline = round(self.rng.choice((lower * 1.1, upper * 0.9, upper, upper * 2, upper * 6, lower * 0.5)), 2)
         cutoff = round(upper * self.rng.choice((0.5, 1, 2, 5)), 3)
-        sent = (None, lower, upper, baseline, cutoff)
+        sent = (None, lower if self.rng.random() < 0.9 else 0.0, upper, baseline, cutoff)
         return [n if self.rng.random() < 0.7 else None for n in sent]
 
     def _value(self, placement: Placement, numbers: list[float | None]) -> float | None:
@@ -149,6 +149,7 @@ def test_columns_that_were_not_sent(version: str, kept: set[int]) -> None:
 def compared(placement: Placement, row: Row, judged: Judgements, number: int) -> bool:
     """Compare a row's judgement with the one-record way's; return whether a band gave it."""
     numbers = Numbers(*row.numbers)
+    numbers = numbers._replace(lower_limit=None if numbers.lower_limit == 0 else numbers.lower_limit)
     if numbers.value is None:
         assert judged.possible[number] == placement.scale.reachable
         return False
@@ -160,6 +161,7 @@ def compared(placement: Placement, row: Row, judged: Judgements, number: int) ->
     if contradicts_its_baseline(placement, numbers, row.facts):
         assert "stated_and_measured_disagree" in {c.code for c in judged.cautions[number]}
     cautions += contradicted(placement, numbers, row.facts)
+    cautions += placement.scale.cautions_of(expected.possible, row.facts)
     assert judged.judged(number) == expected, (placement, row)
     assert judged.possible[number] == expected.possible
     assert (number in judged.cautions or bool(judged.unusual[number])) == bool(cautions)

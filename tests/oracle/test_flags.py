@@ -21,7 +21,7 @@ STATUS = {MET: True, NOT_MET: False, UNKNOWN: None}
 CHILDREN = 20_000
 YES_NO = (True, False)
 
-AGES = (0.02, 0.05, 0.08, 0.3, 0.49, 0.5, 0.99, 1, 1.5, 2, 4.9, 5, 8.3, 9.99, 10, 11, 12, 14.9, 15, 15.2, 17)
+AGES = (0, 0.02, 0.05, 0.08, 0.3, 0.49, 0.5, 0.99, 1, 1.5, 2, 4.9, 5, 8.3, 9.99, 10, 11, 12, 14.9, 15, 15.2, 17)
 PARTS = {
     "fever": {"duration_hours": (0, 60, 95.9, 96, 119.9, 120, 167.9, 168, 168.1, 200), "subjective": YES_NO},
     "kawasaki_signs": dict.fromkeys(
@@ -31,6 +31,8 @@ PARTS = {
         "lvef_percent": (54.9, 55, 60),
         "lad_z": (0, 1.99, 2, 2.49, 2.5, 5),
         "rca_z": (0, 1.99, 2, 2.49, 2.5, 9),
+        "lad_mm": (3, 7.9, 8),
+        "rca_mm": (3, 7.9, 8),
         "coronary_aneurysm": YES_NO,
         "mitral_regurgitation": YES_NO,
         "pericardial_effusion": YES_NO,
@@ -54,7 +56,7 @@ LABS = {
     "wbc": (("10*3/uL", (14.9, 15, 20)), ("/uL", (14900, 15000))),
     "urine_wbc_hpf": (("/[HPF]", (5, 9, 10)),),
 }
-LIMITS = {"alt": ("upper_limit", (40, 41)), "hemoglobin": ("lower_limit", (9.5, 11.5))}
+LIMITS = {"alt": ("upper_limit", (40, 41)), "hemoglobin": ("lower_limit", (0, 9.5, 11.5))}
 
 
 def part(draw, fields, present):

@@ -80,6 +80,23 @@ def test_the_uid_follows_from_the_plan_and_not_from_the_clock():
     assert same_moment == first
 
 
+def test_plans_of_two_weights_have_no_uid_in_common():
+    plans = plan(weight_kg=25), plan(weight_kg=25.1)
+    doses = [[step.rounded_per_dose_mg for step in found.steps] for found in plans]
+    assert doses[0] == doses[1], "the doses must be the same once rounded"
+    first, second = (values(calendar(found, NOW), "UID") for found in plans)
+    assert not set(first) & set(second)
+
+
+def test_an_event_says_that_a_dose_exceeds_the_label_maximum():
+    found = plan(current_mg_kg_day=10)
+    (message,) = (w.message for w in found.warnings if w.code == "above_label_maximum")
+    escaped = message.replace(",", "\\,").replace(";", "\\;")
+    assert all(escaped in text for text in values(calendar(found, NOW), "DESCRIPTION"))
+    low = values(calendar(plan(current_mg_kg_day=6), NOW), "DESCRIPTION")
+    assert not any(escaped in text for text in low)
+
+
 def test_nothing_of_the_child_is_in_it_but_the_doses():
     stream = calendar(plan(weight_kg=57.125, age_years=3, override_plausibility=True), NOW)
     text = "\n".join(unfolded(stream))

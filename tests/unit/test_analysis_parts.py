@@ -22,6 +22,7 @@ from app.cohorts.analysis.service import Kept, etag_of, normal_of
 from app.cohorts.store.model import Cohort
 from app.cohorts.strata import Stratum
 from app.cohorts.variables import CATALOGUE, EXCLUDED, pack_pair
+from app.statistics.signed_rank import signed_rank
 from app.statistics.tally import Tally
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -171,6 +172,34 @@ def test_rows_that_are_not_tested_do_not_count_in_the_family():
     assert row_of(table, "treatment.ivig").test.p_value is None
     aspirin = row_of(table, "treatment.aspirin").test
     assert aspirin.p_value_adjusted == aspirin.p_value == row_of(adjusted(), "treatment.aspirin").test.p_value
+
+
+def test_pairs_without_a_change_are_not_tested_and_do_not_count_in_the_family():
+    flat = paired(Tally.from_numbers([0, 0, 0]))
+    assert (flat.p_value, flat.exact) == (None, True)
+    assert flat.reason == "Every difference of a pair is zero, so there is nothing to test."
+    assert flat.method == paired(Tally.from_numbers([0, 1, 2])).method
+    single = signed_rank(Tally.from_numbers([0, 0, 0]))
+    assert (single.p_value, single.warnings[0].code) == (1, "all_differences_zero")
+
+    def heart(low, high):
+        steps = range(low, high)
+        return {
+            "lvef.first": {500: len(steps)},
+            "lvef.follow_up": {500 + step: 1 for step in steps},
+            "lvef.difference": dict.fromkeys(steps, 1),
+            "lvef.pair": {pack_pair(500, 500 + step): 1 for step in steps},
+        }
+
+    groups = [(stratum(sex="male"), 9, heart(1, 10)), (stratum(sex="female"), 1, heart(0, 1))]
+    male, female = (
+        next(
+            group.test for group in analysed(*groups, by="sex", adjust="holm").cardiac.lvef.groups if group.group == sex
+        )
+        for sex in ("male", "female")
+    )
+    assert female.p_value is female.p_value_adjusted is None
+    assert male.p_value_adjusted == male.p_value == 2 / 2**9
 
 
 def test_a_large_table_is_asymptotic_and_says_so():

@@ -68,3 +68,11 @@ def test_the_basis_names_the_bounds_on_either_side():
 def test_a_fall_stands_in_the_basis():
     answer = judge(0.5, 3, 0, 3, lad_z_previous=1.9).answer
     assert (answer.coronary_class, answer.basis[0].id) == ("dilation_only", "coronary.lad.fall")
+
+
+@pytest.mark.parametrize(("previous", "fall", "status"), [(1.8, 1.3, "met"), (1.4, 0.9, "not_met")])
+def test_a_fall_is_shown_beside_both_z_scores_as_sent(previous, fall, status):
+    shown = judge(0.5, 3, 0, 3, lad_z_previous=previous).answer.basis[0]
+    sent = {"echocardiogram.lad_z": 0.5, "echocardiogram.lad_z_previous": previous}
+    assert (shown.used, shown.status) == (sent | {"fall": fall}, status)
+    assert (shown.threshold.operator, shown.threshold.value) == (">=", 1)

@@ -232,6 +232,18 @@ class TestClinicalAndListed:
             refusal(term="anemia", value=9.0, unit="g/dL", body_surface_percent=5.0).pointer == "/body_surface_percent"
         )
 
+    def test_facts_that_no_event_has_at_once_are_refused(self) -> None:
+        sent = {"neutrophils_10e3_ul": 0.5, "maximum_celsius": 37.9, "hours_at_or_above_38": 2.0}
+        with pytest.raises(RefusedInputError) as refused:
+            grade(term="febrile_neutropenia", **sent)
+        assert [(e.pointer, e.code) for e in refused.value.errors] == [
+            ("/hours_at_or_above_38", "contradiction"),
+            ("/maximum_celsius", "contradiction"),
+        ]
+        term = GRADER.versions("5.0").terms["febrile_neutropenia"]
+        assert isinstance(term, ClinicalTerm)
+        assert term.judge(sent).possible == 0
+
     def test_a_null_fact_is_as_absent(self) -> None:
         assert grade(term="urticaria", body_surface_percent=5.0, treatment_route=None, value=None).grade == 1
 

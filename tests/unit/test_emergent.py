@@ -32,6 +32,12 @@ def test_a_baseline_in_another_unit_is_converted():
     assert grades(Sample(3.2, "mg/dL", upper_limit=1.0), Sample(2.0, "mg/dL", upper_limit=1.0)) == (2,)
 
 
+def test_a_lower_limit_of_0_is_none():
+    neutrophils = EmergentTerm(TERMS["neutrophil_count_decreased"])
+    open_, none = (listed(neutrophils.alone(Sample(1.6, "10*3/uL", lower_limit=low))) for low in (None, 0))
+    assert open_ == none == (0, 1)
+
+
 def test_a_unit_of_another_analyte_is_a_fault():
     with pytest.raises(ValueError, match="must be one of the term's analyte"):
         grades(Sample(3.2, "mmHg", upper_limit=1.0))

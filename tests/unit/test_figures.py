@@ -222,6 +222,12 @@ def test_the_curves_say_their_test_their_groups_and_who_is_left_out():
     assert "3 afebrile, 1 censored" in describe(FEVER)
 
 
+def test_a_median_that_is_not_reached_says_nothing_of_those_who_were_censored():
+    group = SurvivalGroup("IVIG", 10, 0, 1, None, steps((1, 0.9, 10, 1, 0), (2, 0.9, 9, 0, 9)))
+    told = describe(replace(FEVER, groups=(group,), tests=()))
+    assert "1 afebrile, 9 censored, the curve does not come down to one half." in told
+
+
 def test_bands_are_those_of_the_three_largest_groups_that_are_compared():
     curve = FEVER.groups[0].steps
     sizes = {"A": 4, "B": 9, "C": 20, "D": 7, "E": 30}
@@ -279,6 +285,16 @@ def test_zero_has_a_place_beside_the_logarithms():
     assert dict(zip(labels, places, strict=True))["10"] == 1
     assert not FoldAxis([0.02, 80.0]).has_zero
     assert "not detected" in " ".join(texts(svg("cytokines")))
+
+
+def test_quartiles_between_zero_and_the_smallest_value_lie_on_the_axis():
+    values = np.array([0.0, 0.9, 1.2, 1.4])
+    box = Box(values, np.ones(4, np.int64), Spread(1.05, 0.225, 1.35))
+    axis = FoldAxis.of(Boxes(("IVIG",), (BoxRow("IL-6", (box,)),)))
+    assert axis.zero < axis.low < axis.place(0.225) < axis.place(0.9)
+    only_quartiles = replace(box, values=np.empty(0), counts=np.empty(0, np.int64))
+    withheld = FoldAxis.of(Boxes(("IVIG",), (BoxRow("IL-6", (only_quartiles,)),)))
+    assert (withheld.low, withheld.has_zero) == (axis.low, False)
 
 
 def test_an_axis_of_nothing_or_zeros_alone_still_stands():

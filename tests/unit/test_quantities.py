@@ -136,6 +136,7 @@ def test_an_equal_unit_under_another_name_is_said_too(unit, text):
         (40.0, 10.0, 40.0, False, False),
         (40.1, 10.0, 40.0, False, True),
         (40.1, None, None, None, None),
+        (5.0, 0.0, 40.0, None, False),
     ],
 )
 def test_against_the_laboratory_s_own_limits(value, lower, upper, below, above):

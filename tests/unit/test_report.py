@@ -19,7 +19,7 @@ from app.cohorts.figures.numbers import p_value
 from app.cohorts.report import page
 from app.cohorts.report.compose import Links, compose
 from app.cohorts.report.disagreements import counted
-from app.cohorts.report.fever_tables import fever_table
+from app.cohorts.report.fever_tables import echo_table, fever_table, heart_table
 from app.cohorts.report.footnotes import Footnotes
 from app.cohorts.report.page import policy, render
 from app.cohorts.store.model import Patient
@@ -213,6 +213,47 @@ def test_adjusted_p_have_a_column_of_their_own():
     found = Reader(written(60, Question(adjust="holm"))).text
     assert "p, adjusted" in found
     assert "Holm" in found
+
+
+def printed(p: float) -> str:
+    return p_value(p).removeprefix("p = ").removeprefix("p ")
+
+
+def test_a_horizon_is_said_to_be_of_the_groups_that_are_compared():
+    curves = analysed(60)[0].defervescence.from_admission
+    assert curves.restricted_mean_horizon_hours is not None
+    assert fever_table("A", curves, "a", "").sentences[-1].endswith("which every compared group reaches.")
+
+
+def test_adjusted_p_of_fever_and_heart_stand_beside_the_unadjusted():
+    analysis, _ = analysed(60, Question(adjust="holm"))
+    curves, heart = analysis.defervescence.from_admission, analysis.cardiac
+    test = curves.log_rank
+    told = f"{test.method}: {p_value(test.p_value)} (adjusted {p_value(test.p_value_adjusted)[2:]})."
+    assert told in fever_table("A", curves, "a", "a.csv").sentences
+    table = heart_table("B", heart.lvef, heart, "b", "b.csv")
+    assert table.tests == ("p", "p, adjusted")
+    for line, group in zip(table.lines[1:], heart.lvef.groups, strict=True):
+        assert [mark.text for mark in line.tests] == [printed(group.test.p_value), printed(group.test.p_value_adjusted)]
+    beside = table.lines[0].tests[1]
+    assert (beside.text, {note.mark: note.text for note in table.footnotes}[beside.mark]) == (
+        "\u2013",
+        "Not among the tests that are adjusted.",
+    )
+    reduced = TestResult(method="Fisher's exact test", exact=True, p_value=0.03, p_value_adjusted=0.06)
+    lvef = heart.lvef.model_copy(update={"reduced": heart.lvef.reduced.model_copy(update={"test": reduced})})
+    echo = echo_table(heart.model_copy(update={"lvef": lvef}), "c.csv")
+    assert echo.tests == ("p", "p, adjusted")
+    assert [mark.text for mark in echo.lines[0].tests] == ["0.030", "0.060"]
+
+
+def test_without_adjustment_fever_and_heart_have_one_p():
+    analysis, _ = analysed(60)
+    heart = analysis.cardiac
+    assert "adjusted" not in " ".join(fever_table("A", analysis.defervescence.from_admission, "a", "").sentences)
+    for table in (heart_table("B", heart.lvef, heart, "b", ""), echo_table(heart, "")):
+        assert table.tests == ("p",)
+        assert {len(line.tests) for line in table.lines} == {1}
 
 
 def test_links_repeat_what_was_asked():

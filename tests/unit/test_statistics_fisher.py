@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -115,11 +118,46 @@ def test_monte_carlo_only_on_request_and_labelled():
     assert fisher_exact([[13, 11, 0], [0, 0, 42]], "monte_carlo", replicates=1_000).p_value == pytest.approx(1 / 1_001)
 
 
+def test_monte_carlo_of_one_table_alone_and_of_too_much():
+    """A single column has one table; what would take minutes is refused."""
+    found = fisher_exact([[999_999_998, 0], [1, 0]], "monte_carlo", replicates=1_000)
+    assert (found.p_value, found.monte_carlo.standard_error) == (1.0, 0.0)
+    assert fisher_exact([[600_000_000, 399_999_998], [1, 1]], "monte_carlo", replicates=1_000).p_value > 0.5
+    with pytest.raises(StatisticsInputError) as refused:
+        fisher_exact([[1] * 50] * 50, "monte_carlo", replicates=1_000_000)
+    assert (refused.value.pointer, refused.value.code) == ("/replicates", "too_much_work")
+
+
+def test_monte_carlo_in_several_pieces_is_one_run_of_the_generator():
+    found = fisher_exact([[3, 1], [1, 3]], "monte_carlo", replicates=250_000, seed=7)
+    assert found.p_value == pytest.approx(0.4857, abs=0.004)
+    assert found == fisher_exact([[3, 1], [1, 3]], "monte_carlo", replicates=250_000, seed=7)
+
+
 def test_vanishing_p_is_said_not_to_be_zero():
     for table in ([[10**6, 10], [10, 10**6]], [[700, 0, 0], [0, 700, 0], [0, 0, 700]]):
         found = fisher_exact(table)
         assert found.p_value == 0
         assert "p_value_underflow" in codes(found)
+
+
+@pytest.mark.parametrize("moved", [5_000, 10_000, 12_000])
+def test_a_p_that_no_double_holds_is_0_with_its_warning(moved):
+    """6e-350 for the second of them: many tables at the end of what a double holds add up to nothing."""
+    middle = 250_000
+    found = fisher_exact([[middle - moved, middle + moved], [middle + moved, middle - moved]])
+    assert (found.p_value == 0) == (moved >= 10_000)
+    assert ("p_value_underflow" in codes(found)) == (moved >= 10_000)
+
+
+@pytest.mark.parametrize("n", [500, 510, 518, 530, 535, 540])
+def test_a_p_that_a_double_holds_is_told_to_its_end(n):
+    """2 n! n! / (2n)!, from 7e-300 to the smallest double."""
+    expected = float(Fraction(2, math.comb(2 * n, n)))
+    assert 0 < expected < 1e-299
+    found = fisher_exact([[n, 0], [0, n]])
+    assert found.p_value == pytest.approx(expected, rel=1e-13, abs=5e-324)
+    assert "p_value_underflow" not in codes(found)
 
 
 def test_small_p_far_out_keep_their_digits():

@@ -8,6 +8,7 @@ import pytest
 from app.statistics import mann_whitney as rank_sum
 from app.statistics import signed_rank as signed
 from app.statistics.errors import StatisticsInputError
+from app.statistics.fisher import fisher_exact
 from app.statistics.hodges_lehmann import hodges_lehmann, pseudo_median
 from app.statistics.mann_whitney import Pooled, mann_whitney
 from app.statistics.mann_whitney_exact import exact_work, untied_work
@@ -188,3 +189,32 @@ def test_asymptotic_limits_come_near_the_exact_ones():
     d = Tally.from_counts({3 * k - 40: 1 for k in range(70)})
     exact, near = pseudo_median(d, "exact"), pseudo_median(d, "asymptotic")
     assert (near.low, near.high) == pytest.approx((exact.low, exact.high), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [({0: 510, 1: 2}, {0: 585, 1: 3}), ({0: 379, 1: 1}, {0: 1_420}), ({0: 200}, {0: 900})]
+)
+def test_one_block_of_many_equal_values(x, y):
+    """Its binomials pass a double; with two values the test is Fisher's on the counts."""
+    found = mann_whitney(Tally.from_counts(x), Tally.from_counts(y))
+    assert found.exact
+    table = [[x[0], x.get(1, 0)], [y[0], y.get(1, 0)]]
+    assert found.p_value == pytest.approx(fisher_exact(table).p_value or 1.0, rel=1e-9)
+
+
+def test_what_would_not_fit_into_memory_is_not_exact():
+    x, y = Tally.from_counts({0: 659, 1: 1}), Tally.from_counts({0: 9_340})
+    assert exact_work(Pooled.of(x, y).blocks, 660) == float("inf")
+    assert not mann_whitney(x, y).exact
+    with pytest.raises(StatisticsInputError, match="counts"):
+        mann_whitney(x, y, "exact")
+
+
+def test_ranked_zeros_count_for_the_work_of_signed_ranks():
+    few = dict.fromkeys(range(1, 301), 1)
+    assert signed_rank(Tally.from_counts(few | {0: 1_000}), "pratt").exact
+    many = Tally.from_counts(few | {0: 1_000_000})
+    assert not signed_rank(many, "pratt").exact
+    assert signed_rank(many, "wilcox").exact
+    with pytest.raises(StatisticsInputError, match="zeros that are ranked"):
+        signed_rank(many, "pratt", "exact")

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from app.statistics import kaplan_meier as module
 from app.statistics.hazard_ratio import hazard_ratio
 from app.statistics.kaplan_meier import kaplan_meier
 from app.statistics.log_rank import log_rank
@@ -116,6 +117,28 @@ def test_one_half_is_decided_in_integers():
     assert found.survival[9] == pytest.approx(0.5)
     assert found.survival[9] < 0.5
     assert found.median.estimate == 11
+
+
+@pytest.mark.parametrize(("last", "median", "proofs"), [(1, 22.0, 2), (0, None, 1)])
+def test_a_flat_part_just_above_one_half_is_proved_once(monkeypatch, last, median, proofs):
+    """The curve is (1 + 1/product) / 2, which no double tells from one half, over twenty censoring times."""
+    first, left = 100_000_001, 80_000_003
+    kept = pow(2 * left, -1, first)
+    second = (2 * left * kept - 1) // first
+    assert 2 * left * kept == first * second + 1
+    assert 20 < kept < second <= left
+    events = [first - left, second - kept, *[0] * 19, last]
+    censored = [left - second, 0, *[1] * 19, kept - 19 - last]
+    table = LifeTable(np.arange(1.0, 23.0), np.array(events), np.array(censored))
+    compared, against_half = [], module._against_half
+
+    def counted(*asked):
+        compared.append(asked[3])
+        return against_half(*asked)
+
+    monkeypatch.setattr(module, "_against_half", counted)
+    assert kaplan_meier(table).median.estimate == median
+    assert len(compared) == proofs
 
 
 def test_limits_lie_around_the_curve_at_every_confidence():

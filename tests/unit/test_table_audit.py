@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -207,3 +208,28 @@ def test_the_names_of_rows_and_columns_come_back():
     answer = audit((14, 32), [{"label": "a", "counts": [3, 20]}, {"label": "b", "counts": [1, 1]}])
     assert [row.label for row in answer.rows] == ["a", "b"]
     assert [(column.label, column.n) for column in answer.columns] == [("0", 14), ("1", 32)]
+
+
+@given(
+    st.sampled_from(["", "<", ">", "<=", ">="]),
+    st.decimals(0, 100, places=1) | st.decimals(0, 100, places=0) | st.sampled_from([Decimal(0), Decimal(100)]),
+    st.integers(1, 60),
+    st.integers(0, 60),
+)
+def test_counts_and_sizes_of_a_percent_are_those_that_it_stands_for(sign, value, size, count):
+    printed = printed_percent(f"{sign}{value}")
+    of_size = [c for c in range(size + 1) if printed.stands_for(Fraction(100 * c, size))]
+    assert list(printed.counts_of(size)) == of_size
+    of_count = [n for n in range(1, 80) if printed.stands_for(Fraction(100 * count, n))]
+    assert list(printed.sizes_of(count, 1, 79)) == of_count
+
+
+def test_an_audit_of_millions_looks_at_no_number_by_itself():
+    """Denominators and counts of ten million patients are reckoned, not tried: these took minutes."""
+    printed = printed_percent(">99")
+    assert list(printed.counts_of(10_000_000)[:2]) == [9_900_001, 9_900_002]
+    rows = [{"label": f"r{n}", "counts": [1], "percents": [50]} for n in range(200)]
+    assert audit([10_000_000], rows).columns[0].n_by_percents == []
+    assert (
+        audit([10_000_000] * 2, [{"label": "x", "counts": [1, 2], "percents": [1, 1]}]).columns[0].n_by_percents == []
+    )

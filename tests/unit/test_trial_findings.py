@@ -80,6 +80,9 @@ def test_a_duration_of_fever_without_fever_is_said(fever, warned):
         ({"systolic_bp_mmhg": 85}, False),
         ({"systolic_bp_mmhg": 86, "hypotension": False}, False),
         ({"systolic_bp_mmhg": 86, "vasoactive_infusions": []}, False),
+        ({"systolic_bp_mmhg": 86, "vasoactive_infusions": [{"agent": "norepinephrine", "rate": None}]}, True),
+        ({"systolic_bp_mmhg": 86, "vasoactive_infusions": [{"agent": "norepinephrine", "rate": 0}]}, False),
+        ({"systolic_bp_mmhg": 85, "vasoactive_infusions": [{"agent": "norepinephrine", "rate": None}]}, False),
     ],
 )
 def test_a_normal_pressure_on_vasoactive_support_is_said(hemodynamics, warned):

@@ -119,7 +119,8 @@ class StartingDose:
         protocol, key = dose.protocol, request.critically_ill
         weight = exact(request.weight_kg)
         chosen = _choose(protocol, weight, target, dose.bands[key])
-        amounts = [amount for _, amount in chosen]
+        middle = _midpoint(protocol, weight, key, dose.bands[key][0])
+        amounts = [amount for _, amount in (chosen if middle is None else (*chosen, middle))]
         warnings = (
             *safety.cautions,
             *body,
@@ -136,7 +137,7 @@ class StartingDose:
             band=None if key is None else dose.ranges[key],
             bands=dose.shown[key],
             options=tuple([shown_as for shown_as, _ in chosen]),
-            midpoint=_midpoint(protocol, weight, key, dose.bands[key][0]),
+            midpoint=None if middle is None else middle[0],
             steps=(*lines, *safety.working),
             egfr_ml_min_1_73m2=safety.egfr,
             safety=safety.findings,
@@ -180,10 +181,11 @@ def _choose(
     return [(option(a, protocol, at, name), a) for (at, name, _), a in zip(wanted, amounts, strict=True)]
 
 
-def _midpoint(protocol: Protocol, weight: Decimal, key: bool | None, band: StartingBand) -> DoseOption | None:  # noqa: FBT001 - three-valued
+def _midpoint(protocol: Protocol, weight: Decimal, key: bool | None, band: StartingBand) -> Chosen | None:  # noqa: FBT001 - three-valued
     if key is None:
         return None
-    return option(protocol.amount(weight, band.midpoint), protocol, "midpoint", band.name)
+    amount = protocol.amount(weight, band.midpoint)
+    return option(amount, protocol, "midpoint", band.name), amount
 
 
 def _holder(target: Decimal, bands: tuple[StartingBand, ...]) -> BandName | None:

@@ -21,6 +21,7 @@ _NOTES: Final = frozenset(
         "wean_from_effective_dose",
         "above_ceiling",
         "rounded_above_ceiling",
+        "above_label_maximum",
         "dose_rounding",
         "dose_rounds_to_zero",
         "interval_between_doses",
@@ -64,7 +65,11 @@ def _refuse_without_moments(plan: WeanAnswer) -> None:
 
 
 def _identity(plan: WeanAnswer, begins: list[datetime]) -> str:
-    doses = (f"{s.mg_kg_day}/{s.rounded_per_dose_mg}/{_utc(b)}" for s, b in zip(plan.steps, begins, strict=True))
+    # Before rounding too: children whose weights differ a little are given the same rounded doses.
+    doses = (
+        f"{s.mg_kg_day}/{s.per_dose_mg}/{s.rounded_per_dose_mg}/{_utc(b)}"
+        for s, b in zip(plan.steps, begins, strict=True)
+    )
     return hashlib.sha256("|".join([plan.protocol, plan.rules.sha256, *doses]).encode()).hexdigest()
 
 

@@ -138,7 +138,8 @@ class Titration:
     def _warnings(self, room: Room, status: Status) -> tuple[Caution, ...]:
         if status == "no_plan":
             return ()
-        amounts = [a for a in (room.current, room.target) if a is not None]
+        # Every dose that the answer shows, the highest too: it is read as one that may be given.
+        amounts = [a for a in (room.current, room.highest, room.target) if a is not None]
         found = [_no_step(room.protocol)]
         if status == "above_ceiling":
             found.append(above_ceiling(room.protocol))

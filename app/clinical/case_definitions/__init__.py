@@ -50,7 +50,7 @@ class CaseDefinitions:
     """The four definitions, built once from the rulebook."""
 
     def __init__(self, rulebook: Rulebook) -> None:
-        self._shared = SharedCriteria()
+        self._shared = SharedCriteria(rulebook["aha-kd-2017"])
         self._cdc = Cdc2020(rulebook)
         self._cste = Cste2023(rulebook)
         self._who = Who2020(rulebook)

@@ -153,6 +153,7 @@ class _HeartSigns:
             self._nt_probnp.judge(facts),
             self._ventricle.judge(facts, shared.cautions),
             self._aneurysm.stated(echo.coronary_aneurysm),
+            *shared.giant_aneurysm,
             self._regurgitation.stated(echo.mitral_regurgitation),
             self._effusion.stated(echo.pericardial_effusion),
             shared.shock,

@@ -14,6 +14,7 @@ from app.clinical.case_definitions.surveillance import CaseClass, Evidence, poss
 from app.clinical.criteria import Criteria
 from app.clinical.evidence import MET, NOT_MET, UNKNOWN, Combination, Finding, Truth
 from app.clinical.facts import Facts
+from app.clinical.missing import fewest
 from app.clinical.presentation import Presentation
 from app.clinical.rulebook import LoadedRuleSet, Rulebook
 from app.clinical.struct import documented
@@ -47,6 +48,7 @@ class Cste2023:
         self._linkage = Exposure(_ID, rules, "sars_cov_2.exposure_days_before_admission")
         self._evidence = Combination(f"{_ID}.evidence", "Laboratory evidence or linkage", "any")
         self._with_evidence = Combination(f"{_ID}.with_evidence", "Clinical criteria with evidence", "all")
+        self._confirmed = Combination(f"{_ID}.confirmed", "Clinical criteria with laboratory evidence", "all")
         self._records = _VitalRecords()
         self._either = Combination(f"{_ID}.either", "Clinical criteria with evidence, or vital records", "any")
         self._all = Combination(_ID, rules.content.rule_set.title, "all", source=source)
@@ -64,7 +66,7 @@ class Cste2023:
         request = facts.request
         return _classify(
             case,
-            laboratory,
+            (self._confirmed(clinical, laboratory), with_evidence),
             Evidence(
                 age.status,
                 self._clinical.status_but_severity(clinical),
@@ -77,10 +79,11 @@ class Cste2023:
         )
 
 
-def _classify(case: Finding, laboratory: Finding, evidence: Evidence) -> CsteFinding:
+def _classify(case: Finding, by_evidence: tuple[Finding, Finding], evidence: Evidence) -> CsteFinding:
+    """Add the class. Of a case it turns on whether there is evidence, and from a laboratory; else it is suspect."""
     classes = possible_classes(evidence)
     decided = len(classes) == 1
-    missing = laboratory.missing if case.status == MET and not decided else case.missing
+    missing = fewest(*by_evidence) if case.status == MET and not decided else case.missing
     finding = CsteFinding(
         case.id,
         case.label,
@@ -170,7 +173,7 @@ class _Categories:
     def judge(self, facts: Facts, shared: Shared) -> Finding:
         cardiac = self._cardiac(
             self._lvef.measured(facts.echo.lvef_percent),
-            self._coronaries.judge(facts, shared.cautions),
+            self._coronaries.judge(facts, shared),
             shared.troponin,
         )
         hematologic = self._hematologic(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.clinical.case_definitions.compact import Compact, StatedFirst
-from app.clinical.case_definitions.shared import fact
+from app.clinical.case_definitions.shared import Shared, fact
 from app.clinical.criteria import Criteria
 from app.clinical.evidence import Finding
 from app.clinical.facts import Facts
@@ -12,7 +12,7 @@ from app.clinical.warning import Caution
 
 
 class Coronaries:
-    """A coronary aneurysm or dilatation, stated or by the Z-scores of the two arteries that are measured."""
+    """A coronary aneurysm or dilatation, stated or by the Z-scores or diameters of the two arteries measured."""
 
     def __init__(self, prefix: str, rules: LoadedRuleSet, key: str) -> None:
         criteria = Criteria(rules)
@@ -25,12 +25,12 @@ class Coronaries:
         source = rules.cite(rules.threshold(key))
         self._any = Compact(f"{prefix}.coronary", "Coronary dilatation, aneurysm or ectasia", "any", source=source)
 
-    def judge(self, facts: Facts, cautions: list[Caution]) -> Finding:
+    def judge(self, facts: Facts, shared: Shared) -> Finding:
         """Judge aneurysm, then dilatation: as reported first, else by the Z-scores."""
         echo = facts.echo
         measured = self._measured(self._lad.measured(echo.lad_z), self._rca.measured(echo.rca_z))
-        dilation = self._dilation.decide(self._stated.stated(echo.coronary_dilation), measured, cautions)
-        return self._any(self._aneurysm.stated(echo.coronary_aneurysm), dilation)
+        dilation = self._dilation.decide(self._stated.stated(echo.coronary_dilation), measured, shared.cautions)
+        return self._any(self._aneurysm.stated(echo.coronary_aneurysm), *shared.giant_aneurysm, dilation)
 
 
 class VentricularDysfunction:

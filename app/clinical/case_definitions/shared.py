@@ -1,6 +1,7 @@
 """Evidence that several case definitions ask for in the same words: signs, symptoms, tests, elevated laboratory values.
 
-Judged once per request and shared. Nothing here compares with a number of a rule set: each definition keeps its own.
+Judged once per request and shared. Nothing here compares with a number of a definition: each keeps its own. The one
+number is the diameter of a giant aneurysm, from the rule set of the coronary classes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Final, Literal
 from app.clinical.case_definitions.compact import Compact, Either, Proven, StatedFirst
 from app.clinical.evidence import MET, NOT_MET, Criterion, Finding, reference
 from app.clinical.facts import Facts, LimitCriterion
+from app.clinical.giant_aneurysm import GiantAneurysm
 from app.clinical.presentation import StatedResults, Symptoms
+from app.clinical.rulebook import LoadedRuleSet
 from app.clinical.warning import Caution
 
 BY_LIMITS: Final = "the reporting laboratory's own limits"
@@ -46,15 +49,17 @@ class Shared:
     d_dimer: Finding
     neutrophils: Finding
     lymphocytes: Finding
+    giant_aneurysm: tuple[Finding, ...]
 
 
 class SharedCriteria:
-    """The criteria behind `Shared`, built once."""
+    """The criteria behind `Shared`, built once; a giant aneurysm by diameter is that of the coronary classes."""
 
-    def __init__(self) -> None:
+    def __init__(self, coronaries: LoadedRuleSet) -> None:
         self._signs = _Signs()
         self._tests = _Tests()
         self._circulation = _Circulation()
+        self._giant = GiantAneurysm(coronaries, "coronary.giant")
         self._pcr = fact("sars_cov_2.pcr_positive", "SARS-CoV-2 RNA was found")
         self._antigen = fact("sars_cov_2.antigen_positive", "SARS-CoV-2 antigen was found")
         self._serology = fact("sars_cov_2.serology_positive", "Antibodies against SARS-CoV-2 were found")
@@ -87,15 +92,16 @@ class SharedCriteria:
             tests.d_dimer.judge(facts, cautions),
             tests.neutrophils.judge(facts),
             tests.lymphocytes.judge(facts),
+            self._giant.proofs(facts),
         )
 
     def _contact_of(self, facts: Facts) -> Finding:
-        """Take a time since an exposure for the exposure itself."""
+        """Take a time since an exposure for the exposure itself; one after onset or admission proves nothing."""
         sars = facts.sars
-        if sars.exposure_days_before_onset is not None:
-            return self._contact.finding(MET, {_ONSET: sars.exposure_days_before_onset})
-        if sars.exposure_days_before_admission is not None:
-            return self._contact.finding(MET, {_ADMISSION: sars.exposure_days_before_admission})
+        times = {_ONSET: sars.exposure_days_before_onset, _ADMISSION: sars.exposure_days_before_admission}
+        for name, days in times.items():
+            if days is not None and days >= 0:
+                return self._contact.finding(MET, {name: days})
         return self._contact.stated(sars.exposure)
 
 

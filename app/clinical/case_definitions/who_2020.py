@@ -71,7 +71,7 @@ class _Heart:
             self._ventricle.judge(facts, shared.cautions),
             self._pericardium.stated(echo.pericardial_effusion),
             self._valve.stated(echo.mitral_regurgitation),
-            self._coronaries.judge(facts, shared.cautions),
+            self._coronaries.judge(facts, shared),
             shared.troponin,
             self._nt_probnp.judge(facts),
         )

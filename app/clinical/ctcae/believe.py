@@ -29,6 +29,11 @@ class Numbers(NamedTuple):
     mi_cutoff: float | None
 
 
+def known_lower(limit: float | None) -> float | None:
+    """Return a lower limit of normal as it is judged by: 0 says that there is none."""
+    return limit or None
+
+
 def believe(placement: Placement, numbers: Numbers, *, override: bool) -> tuple[Caution, ...]:
     """Return the warnings about a record's numbers.
 

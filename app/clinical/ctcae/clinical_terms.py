@@ -2,7 +2,8 @@
 
 Every fact has finitely many cells: yes and no, the words of a choice, the stretches between the numbers that its bands
 compare with. What was not stated is tried in every cell, so that the grades that remain are exactly those that some
-answer to the open questions would give. Facts that are mere alternatives ("limits self care") count when stated only.
+answer to the open questions would give; cells that no event has at once are left out. Facts that are mere alternatives
+("limits self care") count when stated only.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class ClinicalTerm:
         self.routes = tuple((tuple(map(parse, r.when)), r) for r in rule.route)
         self.optional = frozenset(rule.optional)
         self.derived = {d.fact: d for d in rule.derived}
+        self._exclusive = tuple(_exclusive(rule))
         self.differences = {d.fact: d for d in rule.difference}
         asked = dict.fromkeys(_asked(rule))
         self.questions = tuple(self._question(n, facts) for n in asked if n not in self.derived)
@@ -102,6 +104,12 @@ class ClinicalTerm:
         cells = {q.name: q.cell(self._value(q.name, stated)) for q in self.questions}
         places = (i for i, (when, _) in enumerate(self.routes) if all(self._holds(c, cells) for c in when))
         return next(places, NOTHING)
+
+    def contradicted(self, stated: Mapping[str, Stated]) -> tuple[str, ...]:
+        """Name stated facts that no event has at once; of such an event nothing is possible."""
+        if not self._exclusive:
+            return ()
+        return self._contradicted({q.name: q.cell(self._value(q.name, stated)) for q in self.questions})
 
     def _question(self, name: str, facts: Mapping[str, FactRule]) -> Question:
         fact = facts.get(name)
@@ -136,6 +144,8 @@ class ClinicalTerm:
         in_gap = True
         for values in product(*(q.cells for q in unknown)):
             tried = cells | dict(zip((q.name for q in unknown), values, strict=True))
+            if self._contradicted(tried):
+                continue
             remaining, holding = self._outcome(tried)
             possible |= remaining
             fired |= holding
@@ -185,6 +195,9 @@ class ClinicalTerm:
         ruled_out = self._all(derived.false_when, cells) if derived.false_when else False
         return not ruled_out and self._all(derived.true_when, cells)
 
+    def _contradicted(self, cells: Cells) -> tuple[str, ...]:
+        return next((names for names, conditions in self._exclusive if self._all(conditions, cells)), ())
+
     def _all(self, conditions: Iterable[str], cells: Cells) -> bool:
         return all(self._holds(parse(c), cells) for c in conditions)
 
@@ -206,6 +219,14 @@ def _ways(rule: CtcaeTermRule) -> Iterator[Way]:
 
 def _way(grades: int, when: Iterable[str], text: str, code: str = "") -> Way:
     return Way(grades, bool(code), tuple(map(parse, when)), text, code)
+
+
+def _exclusive(rule: CtcaeTermRule) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield names and conditions of which no event meets all: they would make one fact both true and false."""
+    for derived in rule.derived:
+        if derived.true_when and derived.false_when:
+            conditions = (*derived.true_when, *derived.false_when)
+            yield tuple(dict.fromkeys(_name(parse(c)) for c in conditions)), conditions
 
 
 def _asked(rule: CtcaeTermRule) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, Protocol
 
-from app.clinical.ctcae.believe import Numbers
+from app.clinical.ctcae.believe import Numbers, known_lower
 from app.clinical.ctcae.bounds import order
 from app.clinical.ctcae.conditions import BASELINE, NUMBERS
 from app.clinical.ctcae.grades import SETS_OF_GRADES, WITHIN_LIMITS, bits, listed
@@ -147,7 +147,7 @@ class EmergentTerm:
 
     @staticmethod
     def _numbers(place: Placement, sample: Sample, baseline: float | None) -> Numbers:
-        numbers = Numbers(sample.value, sample.lower_limit, sample.upper_limit, baseline, None)
+        numbers = Numbers(sample.value, known_lower(sample.lower_limit), sample.upper_limit, baseline, None)
         return Numbers(*map(place.place, numbers)) if place.is_converted else numbers
 
     def _converted(self, before: Sample, place: Placement) -> float:

@@ -131,6 +131,7 @@ class Grader:
         facts: Mapping[str, Any],
         warnings: tuple[Caution, ...],
     ) -> GradeAnswer:
+        _refuse_contradiction(term.contradicted(facts))
         place = term.route(facts)
         if place != NOTHING:
             return self._routed(version, term, place, warnings)
@@ -164,6 +165,7 @@ class Grader:
         warnings += limits.warnings + believe(placement, numbers, override=record.override_plausibility)
         warnings += contradicted(placement, numbers, stated) + _age_contradicted(version, record, placement, facts)
         judged, verdict = judge(placement, numbers, stated)
+        warnings += placement.scale.cautions_of(judged.possible, stated)
         if placement.stand_in is not None:
             warnings += (Caution(code=placement.stand_in.code, message=placement.stand_in.message),)
         rules = version.provenance if limits.rules is None else version.rules.provenance(limits.rules)
@@ -252,6 +254,13 @@ def _refuse_foreign(version: Version, term: Graded, record: GradeRecord, facts: 
 
 def _facts_of(version: Version, term: LaboratoryTerm) -> tuple[str, ...]:
     return tuple(dict.fromkeys(n for s in term.scales for n in s.facts if n in version.facts))
+
+
+def _refuse_contradiction(names: tuple[str, ...]) -> None:
+    """Refuse facts that no event has at once: the grade would rest on the one that is wrong."""
+    if names:
+        message = f"{' and '.join(names)} contradict each other: correct one, or leave out the one that is not known."
+        raise RefusedInputError(*(InputError(f"/{name}", "contradiction", message) for name in names))
 
 
 def _refuse_fields(names: tuple[str, ...] | list[str], term: str, allowed: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from app.clinical.ctcae.believe import known_lower
 from app.clinical.ctcae.laboratory_terms import Placement
 from app.clinical.ctcae.models import GradeRecord
 from app.clinical.reference_limits import ReferenceInterval, ReferenceLimits
@@ -37,7 +38,7 @@ class Limits:
 
     def __call__(self, placement: Placement, record: GradeRecord) -> Found:
         """Return the limits sent; with `"limits": "reference"` and none sent, those for age and sex."""
-        lower, upper = record.lower_limit, record.upper_limit
+        lower, upper = known_lower(record.lower_limit), record.upper_limit
         if record.limits != _REFERENCE:
             return Found(lower, upper)
         if lower is not None or upper is not None:

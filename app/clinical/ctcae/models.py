@@ -47,7 +47,7 @@ class GradeRecord(BaseModel):
         max_length=40,
         description='Unit of the value, of both limits, of the baseline and of mi_cutoff ("10*3/uL", "K/uL", "mmol/L")',
     )
-    lower_limit: Number = Field(default=None, description="Lower limit of normal (LLN) in `unit`")
+    lower_limit: Number = Field(default=None, description="Lower limit of normal (LLN) in `unit`; 0: there is none")
     upper_limit: Number = Field(default=None, description="Upper limit of normal (ULN) in `unit`, above 0")
     baseline: Number = Field(default=None, description="Value at baseline in `unit`, above 0")
     mi_cutoff: Number = Field(

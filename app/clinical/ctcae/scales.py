@@ -14,6 +14,7 @@ from app.clinical.ctcae.bounds import Bound, Numbers, bound
 from app.clinical.ctcae.conditions import BASELINE, NUMBERS, Condition, Flag, comparisons, flags, parse
 from app.clinical.ctcae.grades import WITHIN_LIMITS, bits, decided, outcome
 from app.clinical.rulebook.ctcae_terms import AssumptionRule, BandRule, CtcaeTermRule, DerivedRule, ScaleRule
+from app.clinical.warning import Caution
 
 Facts = Mapping[str, bool | None]
 NOTHING: Final = -1
@@ -79,6 +80,7 @@ class Scale:
         self.note = rule.note
         self.bands = tuple(_bands(rule))
         self.assumptions = term.assumption
+        self.cautions = tuple((c, Caution(code=c.code, message=c.message)) for c in rule.caution)
         self.optional = frozenset(term.optional)
         self.derived = {d.fact: d for d in map(_derived, term.derived)}
         named = (f.name for b in self.bands for f in b.facts)
@@ -111,6 +113,10 @@ class Scale:
     def judge_strictly(self, numbers: Numbers, stated: Facts) -> Judged:
         """Judge one record and assume nothing of what is missing."""
         return self._judge(numbers, stated, _STRICT)
+
+    def cautions_of(self, possible: int, stated: Facts) -> tuple[Caution, ...]:
+        """Return what is said of grades that remain, beside a fact that is known to be true."""
+        return tuple(c for r, c in self.cautions if stated.get(r.fact) is True and possible >> r.minimum_grade)
 
     def contradicted(self, numbers: Numbers, stated: Facts) -> tuple[str, ...]:
         """Name the stated facts of which the record's own numbers say the opposite; the statements count."""

@@ -124,6 +124,7 @@ class Version:
         derived = (w for r in rules for d in r.derived for w in (d.fact, *d.true_when, *d.false_when))
         conditions = map(parse, chain(bands, gaps, derived))
         named = {c.name for c in conditions if not isinstance(c, Comparison)}
+        named |= {c.fact for s in scales for c in s.caution}
         return (named | {PEDIATRIC}) & self.facts.keys() - set(NUMBERS)
 
     def _refuse_unknown_targets(self) -> None:

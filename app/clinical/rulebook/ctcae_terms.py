@@ -69,7 +69,8 @@ class GapRule(RuleModel):
 class DerivedRule(RuleModel):
     """A fact that follows from numbers unless it is stated: true when `true_when` holds, false when `false_when` does.
 
-    Without `false_when`, a `true_when` that is known not to hold makes it false.
+    Without `false_when`, a `true_when` that is known not to hold makes it false. In a clinical term both cannot hold
+    at once: facts that are stated so contradict each other and are refused.
     """
 
     fact: FactName
@@ -97,6 +98,15 @@ class AssumptionRule(RuleModel):
     minimum_grade: Grade = 0
 
 
+class FactCautionRule(RuleModel):
+    """What is said of a grade, from `minimum_grade` on, when a fact is known to be true; the grade stays."""
+
+    fact: FactName
+    minimum_grade: Grade
+    code: Slug
+    message: str = Field(min_length=1)
+
+
 class ScaleRule(RuleModel):
     """The printed bounds for one unit; without a unit they are ratios and serve every unit of the analyte."""
 
@@ -108,6 +118,9 @@ class ScaleRule(RuleModel):
     note: str | None = None
     band: tuple[BandRule, ...] = Field(min_length=1)
     gap: tuple[GapRule, ...] = ()
+    caution: tuple[FactCautionRule, ...] = Field(
+        default=(), description="What is said of a grade when a fact is known to be true"
+    )
 
 
 class RouteRule(RuleModel):

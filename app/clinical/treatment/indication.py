@@ -73,6 +73,8 @@ class Indication:
         self._quantities = Quantities(rulebook)
         self._rules = rules.provenance(ivig, rulebook[EVIDENCE_FROM], acr, nih, rulebook["body-measures"])
         self._refractory = {d: Refractory(d, ivig) for d in DEFINITIONS}
+        self._late = ivig.threshold("aha_late")
+        self._late_caution = Caution(code="fever_late_after_ivig", message=ivig.text("late"))
         source = _cite(rules, "critically_ill")
         self._icu = Criterion("anakinra.icu", "Intensive-care level of care", "icu_level_of_care", source=source)
         self._shock = Criterion("anakinra.cv_shock", "Cardiovascular shock", "cv_shock", source=source)
@@ -104,7 +106,7 @@ class Indication:
             hours_to_wait=self._to_wait(request.refractory_definition, ivig),
             missing=_missing(outcome, critical, refractory),
             missing_in_full=in_full(critical, refractory) if outcome.indication == "unknown" else (),
-            warnings=(*body, *_contradicted(refractory), *self._warnings),
+            warnings=(*body, *_contradicted(refractory), *self._of_late(request, ivig, refractory), *self._warnings),
             rules=self._rules,
         )
 
@@ -117,6 +119,13 @@ class Indication:
             ("temperature_celsius", ivig.temperature_celsius, "/ivig/temperature_celsius"),
         )
         return self._quantities.check_each(measured, override=override)
+
+    def _of_late(self, request: IndicationRequest, ivig: IvigCourse, refractory: Finding) -> tuple[Caution, ...]:
+        """Warn of a fever after the AHA's window has closed; the other definitions name no end."""
+        hours = ivig.hours_since_end
+        if request.refractory_definition != "aha_36h" or refractory.status != MET:
+            return ()
+        return () if hours is None or not self._late.is_met(hours) else (self._late_caution,)
 
     def _to_wait(self, definition: Definition, ivig: IvigCourse) -> float | None:
         window = self._refractory[definition].window

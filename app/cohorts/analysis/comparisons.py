@@ -33,6 +33,7 @@ MOST_PAIRS: Final = 300
 _TWO: Final = 2
 _ONE_GROUP: Final = "Fewer than two of the groups have known values."
 _ALL_ALIKE: Final = "Every known value is the same, so there is nothing to test."
+_UNCHANGED: Final = "Every difference of a pair is zero, so there is nothing to test."
 
 
 def compare_binary(counts: Sequence[tuple[int, int]]) -> tuple[TestResult, TestResult | None]:
@@ -115,8 +116,13 @@ def _mann_whitney(x: Tally, y: Tally) -> TestResult:
 
 
 def paired(differences: Tally) -> TestResult:
-    """Test whether paired differences lie around zero: Wilcoxon's signed rank test, zeros dropped."""
+    """Test whether paired differences lie around zero: Wilcoxon's signed rank test, zeros dropped.
+
+    Where no pair changed there is no p-value but the reason.
+    """
     changed = int(differences.counts[differences.values != 0].sum())
+    if differences.n and not changed:
+        return TestResult(method=signed_rank(differences).method, exact=True, reason=_UNCHANGED)
     return _result(signed_rank(differences, method="exact" if changed <= MOST_PAIRS else "asymptotic"))
 
 

@@ -39,7 +39,7 @@ _NOT_LISTED: Final = (
 )
 _EXACT: Final = (
     "Tests are two-sided. Where an exact computation would pass the documented size, an asymptotic one is used and "
-    "named as such. Where every known value is the same, nothing is tested."
+    "named as such. Where every known value is the same, or every difference of a pair zero, nothing is tested."
 )
 # An asymptotic result of one of these means that the exact computation was too large.
 _COULD_BE_EXACT: Final = (MANN_WHITNEY, SIGNED_RANK, PAST_LIMIT)
@@ -47,8 +47,8 @@ _FORMS: Final = "A variable that makes the groups is not tested."
 _FEVER: Final = (
     "Defervescence is the first oral or rectal temperature below the rule set's limit; curves are Kaplan and Meier's, "
     "{level}% limits by Greenwood's variance on the {interval} scale, medians where the curve crosses one half with "
-    "limits by Brookmeyer and Crowley. Restricted means reach to the longest time that every group is followed. Who "
-    "had no fever to follow is left out; who lacks the data to follow it is missing."
+    "limits by Brookmeyer and Crowley. Restricted means reach to the longest time that every compared group is "
+    "followed. Who had no fever to follow is left out; who lacks the data to follow it is missing."
 )
 _NOT_AT_RANDOM: Final = (
     "Treatment was not assigned at random: who was given what followed how ill the patients were. A difference between "

@@ -92,7 +92,7 @@ class LabEntry:
         """Return a result for the phenotype's flags."""
         if lab.value is None:
             return None
-        lower, upper = lab.lower_limit, lab.upper_limit
+        lower, upper = lab.lower_limit or None, lab.upper_limit  # a lower limit of 0 says that there is none
         if self._plain:
             return Level(lab.value, lower, upper)
         convert = self._unit.to_canonical

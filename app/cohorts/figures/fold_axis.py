@@ -32,9 +32,9 @@ class FoldAxis:
 
     @classmethod
     def of(cls, contents: Boxes) -> FoldAxis:
-        """Return the axis that holds every value of a figure."""
+        """Return the axis that holds every value of a figure, and the quartiles, which may lie between values."""
         boxes = [box for row in contents.rows for box in row.boxes if box.is_drawn]
-        return cls(end for box in boxes for end in (_ends(box.values) if box.n else _quartiles(box.spread)))
+        return cls(end for box in boxes for end in (*_ends(box.values), *_quartiles(box.spread)))
 
     def place(self, value: float) -> float:
         """Return where a value stands."""
@@ -66,6 +66,8 @@ def _quartiles(spread: Spread) -> list[float]:
 
 
 def _ends(values: Floats) -> list[float]:
+    if not values.size:
+        return []
     positive = values[values > 0]
     ends = [float(values.min()), float(values.max())]
     return [*ends, float(positive.min())] if positive.size else ends

@@ -52,7 +52,7 @@ def _survival(group: SurvivalGroup) -> str:
     if not group.n:
         return f"{group.label}: no patients{_left_out(group)}."
     median = group.median_hours
-    half = "half never became afebrile" if median is None else f"median {days(median)} days"
+    half = "the curve does not come down to one half" if median is None else f"median {days(median)} days"
     censored = f", {group.n - group.events} censored" if group.exact else ""
     left_out = _left_out(group)
     return f"{group.label}: n = {count(group.n)}, {group.events} afebrile{censored}, {half}{left_out}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from app.cohorts.analysis.answers import (
@@ -17,7 +18,7 @@ from app.cohorts.analysis.answers import (
 from app.cohorts.figures.numbers import HOURS_PER_DAY, WITHHELD, count, number, p_value, significant
 from app.cohorts.report.footnotes import ABSENT, Footnotes
 from app.cohorts.report.tables import columns, row_cells
-from app.cohorts.report.view import Cell, Column, Line, Table
+from app.cohorts.report.view import Cell, Column, Line, Marked, Table
 from app.statistics.survival_models import RestrictedMean, TimeEstimate
 
 _SINCE: Final = {"admission": "admission", "anakinra_start": "the start of anakinra"}
@@ -91,28 +92,42 @@ def _fever_sentences(curves: FeverCurves, labels: dict[str, str]) -> list[str]:
         )
     horizon = _in_days(curves.restricted_mean_horizon_hours)
     if horizon is not None:
-        said.append(f"Mean febrile days are counted up to day {number(horizon)}, which every group reaches.")
+        said.append(f"Mean febrile days are counted up to day {number(horizon)}, which every compared group reaches.")
     return said
 
 
 def _tested(test: TestResult) -> str:
     reason = f" ({test.reason.rstrip('.')})" if test.reason else ""
-    return f"{test.method}: {p_value(test.p_value)}{reason}."
+    adjusted = "" if test.p_value_adjusted is None else f" (adjusted {p_value(test.p_value_adjusted)[2:]})"
+    return f"{test.method}: {p_value(test.p_value)}{adjusted}{reason}."
+
+
+def _adjusted(tests: Iterable[TestResult | None]) -> bool:
+    return any(test is not None and test.p_value_adjusted is not None for test in tests)
+
+
+def _heads(*, adjusted: bool) -> tuple[str, ...]:
+    return ("p", "p, adjusted") if adjusted else ("p",)
+
+
+def _marks(test: TestResult | None, notes: Footnotes, *, adjusted: bool) -> tuple[Marked, ...]:
+    return (notes.of(test), notes.of(test, adjusted=True)) if adjusted else (notes.of(test),)
 
 
 def heart_table(name: str, measure: PairedMeasure, heart: Cardiac, anchor: str, csv: str) -> Table:
     """Return one line per group: how many had an echocardiogram, medians [quartiles], and the paired test."""
     notes = Footnotes()
     labels = {head.group: head.label for head in heart.groups}
-    groups = ((labels[group.group], group) for group in measure.groups)
-    lines = tuple(_heart_line(label, group, notes) for label, group in (("All patients", measure.overall), *groups))
+    groups = (("All patients", measure.overall), *((labels[group.group], group) for group in measure.groups))
+    adjusted = _adjusted(group.test for _, group in groups)
+    lines = tuple(_heart_line(label, group, notes, adjusted=adjusted) for label, group in groups)
     return Table(
         anchor=anchor,
         name=name,
         title=f"{measure.label}, {measure.unit}: first and follow-up of the same patients",
         columns=tuple(Column(label, "") for label in _HEART),
         lines=lines,
-        tests=("p",),
+        tests=_heads(adjusted=adjusted),
         footnotes=notes.all,
         sentences=("Median [first quartile, third quartile]; the test is within patients.",),
         csv=csv,
@@ -120,11 +135,11 @@ def heart_table(name: str, measure: PairedMeasure, heart: Cardiac, anchor: str, 
     )
 
 
-def _heart_line(label: str, group: PairedGroup, notes: Footnotes) -> Line:
+def _heart_line(label: str, group: PairedGroup, notes: Footnotes, *, adjusted: bool) -> Line:
     first = WITHHELD if group.n_first is None else f"{count(group.n_first)} of {count(group.n)}"
     counts = [Cell(first), Cell(count(group.n_pairs))]
     values = [_summary(found) for found in (group.paired_first, group.follow_up, group.difference)]
-    return Line(label, "", (*counts, *values), (notes.of(group.test),))
+    return Line(label, "", (*counts, *values), _marks(group.test, notes, adjusted=adjusted))
 
 
 def _summary(found: Summary) -> Cell:
@@ -137,12 +152,13 @@ def echo_table(heart: Cardiac, csv: str) -> Table:
     """Return who had a reduced ejection fraction, and when the follow-up was."""
     notes = Footnotes()
     rows = [row for row in (heart.lvef.reduced, heart.follow_up_day) if row is not None]
+    adjusted = _adjusted(row.test for row in rows)
     lines = (
         Line(
             f"{row.label}, {row.unit}" if row.unit else row.label,
             row.note or "",
             row_cells(row, (heart.n, *(head.n for head in heart.groups))),
-            (notes.of(row.test),),
+            _marks(row.test, notes, adjusted=adjusted),
         )
         for row in rows
     )
@@ -152,7 +168,7 @@ def echo_table(heart: Cardiac, csv: str) -> Table:
         title="Reduced ejection fraction, and day of the follow-up",
         columns=columns(heart.groups, heart.n),
         lines=tuple(lines),
-        tests=("p",),
+        tests=_heads(adjusted=adjusted),
         footnotes=notes.all,
         csv=csv,
     )

@@ -24,6 +24,8 @@ class Footnotes:
         if test is None:
             return Marked(ABSENT)
         p = test.p_value_adjusted if adjusted else test.p_value
+        if p is None and test.p_value is not None:
+            return Marked(ABSENT, self._mark("Not among the tests that are adjusted"))
         if p is None:
             return Marked(ABSENT, self._mark(f"No p-value: {test.reason}" if test.reason else "No p-value"))
         return Marked(p_value(p).removeprefix("p = ").removeprefix("p "), "" if adjusted else self._mark(_told(test)))

@@ -14,7 +14,7 @@ from app.clinical.ctcae.bulk.belief import Belief
 from app.clinical.ctcae.bulk.scale import Rows as ScaleRows
 from app.clinical.ctcae.bulk.scale import ScaleInColumns
 from app.clinical.ctcae.bulk.truth import DECIDED, GRADE, UNKNOWN, Bits, Facts, Floats, Mask, Places, Rows
-from app.clinical.ctcae.conditions import NUMBERS, VALUE
+from app.clinical.ctcae.conditions import LOWER, NUMBERS, VALUE
 from app.clinical.ctcae.laboratory_terms import Placement
 from app.clinical.ctcae.scales import NOTHING, Judged
 from app.clinical.refusal import InputError, RefusedInputError
@@ -22,6 +22,7 @@ from app.clinical.warning import Caution
 
 NOT_JUDGED: Final = -1
 _VALUE_AT: Final = NUMBERS.index(VALUE)
+_LOWER_AT: Final = NUMBERS.index(LOWER)
 
 
 class Columns(NamedTuple):
@@ -110,6 +111,7 @@ class _Group:
         self.rows = rows
         self.facts = {name: column[rows] for name, column in columns.facts.items()}
         self.sent: list[Floats | None] = [_known(None if c is None else c[rows]) for c in columns.numbers]
+        self.sent[_LOWER_AT] = _known(_without_zeros(self.sent[_LOWER_AT]))
 
     def judge_into(self, result: Judgements, *, override: bool, memory: Memory | None) -> None:
         """Judge the rows and write what was found; without a value anything that the scale reaches is possible."""
@@ -129,8 +131,8 @@ class _Group:
             self.placement.scale, ScaleRows(self._placed(), self.facts, len(value), self.placement.ties)
         )
         possible, band, assumption = scale.judge()
-        # Few rows contradict themselves, and each gets its warning as a single record does.
-        ordinary &= ~scale.contradicted()
+        # Few rows contradict themselves or need a word beside a fact: each gets its warning as a single record does.
+        ordinary &= ~(scale.contradicted() | scale.cautioned(possible))
         # Numbers as sent are compared at 15 digits here too; converted ones may differ in a digit from exact ones.
         certain = ordinary & ~scale.near if self.placement.is_converted else ordinary
         rows = self.rows if certain.all() else self.rows[certain]
@@ -173,9 +175,10 @@ class _Group:
         except RefusedInputError as refusal:
             result.refused[row] = refusal.errors
             return
+        judged = result.whole[row] = self._judged(position, numbers)
+        cautions += self.placement.scale.cautions_of(judged.possible, self._stated(position))
         if cautions:
             result.cautions[row] = cautions
-        judged = result.whole[row] = self._judged(position, numbers)
         result.possible[row], result.band[row], result.assumption[row] = judged.possible, judged.band, judged.assumption
 
     def _numbers(self, position: int) -> Numbers:
@@ -186,6 +189,11 @@ class _Group:
 
     def _stated(self, position: int) -> dict[str, bool]:
         return {n: bool(c[position]) for n, c in self.facts.items() if c[position] != UNKNOWN}
+
+
+def _without_zeros(column: Floats | None) -> Floats | None:
+    """`believe.known_lower`, in columns."""
+    return None if column is None else np.where(column == 0, np.nan, column)
 
 
 def _known(column: Floats | None) -> Floats | None:

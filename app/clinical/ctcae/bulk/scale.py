@@ -114,6 +114,15 @@ class ScaleInColumns:
                 found |= (said != UNKNOWN) & (follows != UNKNOWN) & (said != follows)
         return found
 
+    def cautioned(self, possible: Bits) -> Mask:
+        """Say of which rows something is said beside a fact: `Scale.cautions_of`, in columns."""
+        found = np.zeros(self.size, np.bool_)
+        for rule, _ in self.scale.cautions:
+            stated = self.stated.get(rule.fact)
+            if stated is not None:
+                found |= (stated == 1) & (possible >> np.uint8(rule.minimum_grade) != 0)
+        return found
+
     @property
     def signature(self) -> tuple[object, ...]:
         """Return which columns there are, without which patterns of two calls cannot be compared."""
