@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -113,7 +115,7 @@ def load(path: Path, size: int) -> Loaded:
     environment = {**os.environ, "DEFERVESCE_DATABASE_URL": f"sqlite:///{path}"}
     started = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
+    status, used, peak = _waited(process.pid)
     seconds = time.perf_counter() - started
     if status:
         raise RuntimeError(f"the import of {size} patients failed")
@@ -124,7 +126,23 @@ def load(path: Path, size: int) -> Loaded:
         columns.take(connection.execute("SELECT stratum, measures FROM patients WHERE cohort_number = ?", (number,)))
     connection.close()
     columns.write(path.with_suffix(".npz"))
-    return Loaded(cohort, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6)
+    return Loaded(cohort, seconds, used.ru_utime + used.ru_stime, peak)
+
+
+def _waited(pid: int) -> tuple[int, resource.struct_rusage, float]:
+    """Wait for a child; returns its status, what it used, and the most memory that it held, in MB.
+
+    That is read while it runs: what the system tells at its end begins with what this process held at its start.
+    """
+    peak = 0.0
+    while True:
+        found, status, used = os.wait4(pid, os.WNOHANG)
+        if found:
+            return status, used, peak
+        with suppress(OSError):
+            lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+            peak = max([peak, *(float(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))])
+        time.sleep(0.05)
 
 
 class Columns:
