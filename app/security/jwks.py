@@ -28,6 +28,7 @@ _STALE_SECONDS: Final = 86_400.0
 REFETCH_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 3.0
 _WHOLE_SECONDS: Final = 5.0
+_AT_ONCE_SECONDS: Final = 0.5
 # So many wait for a fetch that another thread makes, and so long: a slow address does not take all threads.
 _MOST_WAITING: Final = 2
 _WAIT_SECONDS: Final = 2.0
@@ -86,12 +87,22 @@ class KeySet:
                 return
             self._tried_at = now
             try:
-                self._keys = keys_of(self._fetch(self.url))
+                self._keys = keys_of(self._fetched_again())
             except (OSError, http.client.HTTPException, ValueError, RecursionError):
                 return
             self._fetched_at = self._clock()
         finally:
             self._lock.release()
+
+    def _fetched_again(self) -> bytes:
+        """Fetch, once more where the line broke at once: else nobody would be let in for half a minute."""
+        began = monotonic()
+        try:
+            return self._fetch(self.url)
+        except (OSError, http.client.HTTPException):
+            if monotonic() - began > _AT_ONCE_SECONDS:
+                raise
+        return self._fetch(self.url)
 
     def _waited(self) -> bool:
         """Wait for the lock; returns whether it is held now."""

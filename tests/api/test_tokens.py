@@ -453,6 +453,26 @@ class TestASlowIssuer:
         assert other.id == "other:nurse-7"
 
 
+@pytest.mark.parametrize(("breaks", "has"), [(0, True), (1, True), (2, False)])
+def test_a_line_that_breaks_at_once_is_tried_once_more(breaks, has):
+    """One connection that is reset would keep everybody out until keys may be asked for again."""
+    tried = []
+
+    def fetch(url: str) -> bytes:
+        tried.append(url)
+        if len(tried) <= breaks:
+            raise ConnectionResetError
+        return b'{"keys": [{"kid": "a", "kty": "EC"}]}'
+
+    keys = jwks.KeySet("x", fetch)
+    if has:
+        assert keys.key("a") == {"kid": "a", "kty": "EC"}
+    else:
+        with pytest.raises(CallersUnavailableError):
+            keys.key("a")
+    assert len(tried) == min(breaks + 1, 2)
+
+
 def test_redirects_are_not_followed(serve, issuer, signers):
     service = serve(configured(issuer, jwks_url=f"{issuer.url}/elsewhere"))
     assert status(service, signers["RS256"].sign(issuer.claims())) == 503
