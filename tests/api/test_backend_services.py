@@ -39,13 +39,18 @@ def signers():
     return {name: Signer(name) for name in ("RS384", "ES384", "RS256", "ES256")}
 
 
-@pytest.fixture
-def service(sqlite_url, signers):
+def with_loader(url, signers):
+    """Yield a service that knows the client `loader` by the keys of all signers."""
     keys = {"keys": [signer.public for signer in signers.values()]}
-    client_in(sqlite_url, "loader", keys, tenant="a", scopes=READER)
-    made = Api(sqlite_url, public_url="https://defervesce.example.org")
+    client_in(url, "loader", keys, tenant="a", scopes=READER)
+    made = Api(url, public_url="https://defervesce.example.org")
     yield made
     made.close()
+
+
+@pytest.fixture
+def service(sqlite_url, signers):
+    yield from with_loader(sqlite_url, signers)
 
 
 def ask(service, assertion: str, **fields):
@@ -150,11 +155,7 @@ def refused(signers: dict[str, Signer]) -> dict[str, str]:
 
 @pytest.fixture
 def on_either(database_url, signers):
-    keys = {"keys": [signer.public for signer in signers.values()]}
-    client_in(database_url, "loader", keys, tenant="a", scopes=READER)
-    made = Api(database_url, public_url="https://defervesce.example.org")
-    yield made
-    made.close()
+    yield from with_loader(database_url, signers)
 
 
 def test_whoever_does_not_prove_to_be_a_client_gets_the_same_refusal(on_either, signers):

