@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -18,23 +18,13 @@ from app.cohorts.errors import JobNotFoundError
 from app.cohorts.intake.taking import StoppedError
 from app.cohorts.jobs import Jobs
 from app.database.engine import WRITES, make_engine
+from tests.clock import Clock
 from tests.cohort_rows import DIGITS, RULES, row
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(datetime(2026, 3, 1, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -21,25 +21,15 @@ from app.cohorts.errors import (
 )
 from app.cohorts.store import bulk
 from app.statistics.tally import Tally
+from tests.clock import Clock
 from tests.cohort_rows import DIGITS, FEMALE, MALE, RULES, Facts, counted, kept, row
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(START)
 
 
 @pytest.fixture
